@@ -1,0 +1,53 @@
+# `make test` is the one command: it installs what is missing and runs every
+# check that a change must pass. The steps stand in scripts/, one file each, so
+# that each can also be run by hand.
+
+FUZZTIME ?= 60s
+
+.DEFAULT_GOAL := help
+# The Go tools use every core by themselves; two steps at once would only make
+# the timing of tests worse and mix their output.
+.NOTPARALLEL:
+.PHONY: help test install lint test-go test-client test-browser check bench fuzz build format clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+test: lint test-go test-client test-browser ## Install what is missing and pass every check
+
+install: ## Install what the tests need (apt as root, otherwise it says what to install)
+	@scripts/install
+
+lint: install ## gofmt, go.work, go mod tidy, go vet and staticcheck in every module
+	@scripts/lint
+
+test-go: install ## go test -race in every module
+	@scripts/test-go
+
+test-client: install ## The client: types, tests, dist as built, size
+	@scripts/npm-ci client
+	@scripts/test-npm client typecheck test check size
+
+test-browser: install ## The todo example in a real browser
+	@scripts/npm-ci examples/todo/browser
+	@scripts/test-npm examples/todo/browser test
+
+check: install ## The long tests (LIVE_TEST_LONG=1), many minutes
+	@LIVE_TEST_LONG=1 GOTEST_TIMEOUT=30m scripts/test-go
+
+bench: ## The benchmarks of the root module
+	@GOWORK=off go test -run='^$$' -bench=. -benchmem ./...
+
+fuzz: ## Each fuzz target for FUZZTIME (60s)
+	@scripts/fuzz $(FUZZTIME)
+
+build: ## Rebuild client/dist, which is committed because Go embeds it
+	@scripts/npm-ci client
+	@npm --prefix client run build
+
+format: ## gofmt every Go file
+	@scripts/gofiles | xargs -0 gofmt -s -w
+
+clean: ## Remove what the other targets made
+	rm -rf .bin
+	find . -name node_modules -type d -prune -exec rm -rf {} +
