@@ -1,0 +1,66 @@
+// A channel: a stream of messages that belong to no row.
+
+import type { Client } from "./client.ts";
+import { guard, quiet } from "./error.ts";
+import { Feed } from "./feed.ts";
+import type { Channel, Stop } from "./types.ts";
+import type { ClientMessage, DataMessage, SnapshotMessage } from "./wire.ts";
+
+export class ChannelFeed<M> extends Feed implements Channel<M> {
+  private _channel: string;
+  private _listeners = new Set<(message: M) => void>();
+  private _resyncs = new Set<(reason: string) => void>();
+  private _news: (() => void)[] = [];
+
+  constructor(client: Client, name: string, channel: string) {
+    super(client, name);
+    this._channel = channel;
+  }
+
+  on(f: (message: M) => void): Stop {
+    return this._listen(this._listeners, f);
+  }
+
+  onResync(f: (reason: string) => void): Stop {
+    return this._listen(this._resyncs, f);
+  }
+
+  publish(message: M): Promise<void> {
+    return quiet(new Promise<void>((resolve, reject) => {
+      const client = this._client;
+      client._calls._add({
+        _message: { type: "publish", id: client._nextID(), channel: this._channel, data: message },
+        _done: () => resolve(),
+        _fail: reject,
+        // A message said twice is worse than one that the application knows it may have to repeat.
+        _lost: reject,
+      });
+    }));
+  }
+
+  override _subscribe(): ClientMessage {
+    return { type: "subscribe", id: this._id, channel: this._channel, ...(this._cursor && { cursor: this._cursor }) };
+  }
+
+  override _start(m: SnapshotMessage): void {
+    if (m.type === "resync") this._tell(this._resyncs, m.reason || "");
+  }
+
+  override _data(m: DataMessage): void {
+    if (m.type === "message") for (const message of m.messages) this._tell(this._listeners, message as M);
+  }
+
+  /** Who comes later hears from then on: a channel has no state to catch up with. */
+  override _forget(): void {
+    this._cursor = undefined;
+  }
+
+  override _notify(): void {
+    for (const news of this._news.splice(0)) news();
+  }
+
+  private _tell<V>(all: Set<(v: V) => void>, value: V): void {
+    this._news.push(() => [...all].forEach(f => guard(f, value)));
+    this._dirty();
+  }
+}

@@ -1,0 +1,145 @@
+// A feed is what a list and a channel have in common: one subscription on the wire, held open while somebody listens.
+
+import type { Client } from "./client.ts";
+import { LiveError } from "./error.ts";
+import type { FeedStatus, Problem, Stop } from "./types.ts";
+import type { ClientMessage, DataMessage, SnapshotMessage } from "./wire.ts";
+
+/** A wire subscription outlives its last listener by this: a component that is mounted again soon resumes for nothing. */
+const GRACE = 250;
+
+const LOADING: FeedStatus = Object.freeze({ state: "loading" });
+
+export abstract class Feed {
+  /** The id on the wire; 0 while not subscribed. Each subscribing takes a new one, so that answers to an earlier one are told apart. */
+  _id = 0;
+  _cursor: string | undefined;
+  _status = LOADING;
+  _client: Client;
+  /** What is equal for two feeds that may share one subscription. */
+  _name: string;
+  /** How long rows and cursor are kept after the wire subscription ended, for a listener who comes back. */
+  protected _keep = 0;
+  private _holders = 0;
+  private _failures = 0;
+  private _timer: unknown;
+
+  constructor(client: Client, name: string) {
+    this._client = client;
+    this._name = name;
+  }
+
+  get status(): FeedStatus {
+    return this._status;
+  }
+
+  abstract _subscribe(): ClientMessage;
+  /** Takes a change or message, whose cursor has been checked. */
+  abstract _data(m: DataMessage): void;
+  /** Takes a snapshot or resync. */
+  abstract _start(m: SnapshotMessage): void;
+  /** Tells the listeners what happened since the last time. */
+  abstract _notify(): void;
+  /** The cursor moved, or never will again. */
+  _moved(): void {}
+  /** What follows the cursor comes next. */
+  _resumed(): void {}
+  /** Drops what was known. */
+  abstract _forget(): void;
+
+  /** Keeps the subscription open until what it returns is called. */
+  _hold(): () => void {
+    if (!this._holders++) {
+      this._client._env.clearTimeout(this._timer);
+      if (this._client._closed) {
+        this._is({ state: "closed" });
+      } else if (!this._id) {
+        if (this._status.state === "closed") this._is({ state: "loading" });
+        this._join();
+      }
+    }
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      if (!--this._holders) this._later(GRACE, () => {
+        this._part();
+        this._later(this._keep, () => {
+          this._forget();
+          this._status = LOADING;
+          this._client._cache.delete(this._name);
+        });
+      });
+    };
+  }
+
+  /** Adds f to the set of listeners, under an identity of its own, so that one function given twice is taken back once. */
+  protected _listen<V>(all: Set<(v: V) => void>, f: (v: V) => void, release: Stop = this._hold()): Stop {
+    const listener = (v: V) => f(v);
+    all.add(listener);
+    return () => {
+      all.delete(listener);
+      release();
+    };
+  }
+
+  /** The server answered: the subscription lives. */
+  _answered(): void {
+    this._failures = 0;
+    this._is({ state: "live" });
+  }
+
+  /** The server refused or ended the subscription. */
+  _refused(problem: Problem): void {
+    const error = new LiveError(problem);
+    this._part();
+    if (problem.code === "malformed_cursor" && this._cursor) {
+      this._cursor = undefined;
+      this._join();
+    } else if (error.status >= 500 || error.status === 429 || error.code === "id_in_use") {
+      // The server is in trouble, not the subscription: ask again after a while.
+      this._is({ state: this._status.state, error });
+      this._later(this._client._backoff(++this._failures), () => this._holders && this._join());
+    } else {
+      this._end(error);
+    }
+  }
+
+  /** Ends for good. What the server refuses may no longer be shown; what was known when the client was closed may. */
+  _end(error?: LiveError): void {
+    this._client._env.clearTimeout(this._timer);
+    this._part();
+    if (error) this._forget();
+    this._is(error ? { state: "closed", error } : { state: "closed" });
+  }
+
+  protected _is(status: FeedStatus): void {
+    if (status.state === this._status.state && status.error === this._status.error) return;
+    this._status = Object.freeze(status);
+    this._dirty();
+  }
+
+  protected _dirty(): void {
+    this._client._dirty(this);
+  }
+
+  private _join(): void {
+    this._id = this._client._nextID();
+    this._client._feeds.add(this);
+    this._client._cache.set(this._name, this);
+    this._client._connection._changed(this, this._id);
+  }
+
+  private _part(): void {
+    const id = this._id;
+    if (!id) return;
+    this._id = 0;
+    this._client._feeds.delete(this);
+    this._client._connection._changed(undefined, id);
+    this._moved();
+  }
+
+  private _later(ms: number, f: () => void): void {
+    this._timer = this._client._after(this._timer, ms, f);
+  }
+}

@@ -1,0 +1,50 @@
+// POST: how everything but a WebSocket asks.
+
+import { LiveError } from "./error.ts";
+import type { Options, Problem } from "./types.ts";
+import type { ClientMessage } from "./wire.ts";
+
+export const NDJSON = "application/x-ndjson", EVENTS = "text/event-stream";
+
+export class Http {
+  private _url: URL;
+  private _options: Options;
+
+  constructor(url: string, options: Options) {
+    this._url = new URL(url, globalThis.location?.href);
+    this._url.searchParams.set("protocol", "1");
+    this._options = options;
+  }
+
+  get _socket(): string {
+    return this._url.href.replace(/^http/, "ws");
+  }
+
+  get _place(): string {
+    return this._url.origin + this._url.pathname;
+  }
+
+  /** Resolves with an answer of the type that was asked for, and rejects with a LiveError or with whatever fetch does. */
+  async _post(messages: ClientMessage[], accept: string, signal: AbortSignal, wait = 0): Promise<Response> {
+    const { headers, credentials = "same-origin", fetch = globalThis.fetch } = this._options;
+    const url = new URL(this._url);
+    if (wait) url.searchParams.set("wait", String(wait));
+    const response = await fetch(url.href, {
+      method: "POST",
+      body: messages.map(m => JSON.stringify(m)).join("\n"),
+      headers: { ...(typeof headers === "function" ? headers() : headers), "Content-Type": NDJSON, Accept: accept },
+      credentials,
+      cache: "no-store",
+      signal,
+    });
+    const { status } = response;
+    if (!response.ok) {
+      const problem = (await response.json().catch(() => ({}))) as Problem;
+      throw new LiveError({ title: response.statusText, ...problem, status });
+    }
+    if (!response.headers.get("Content-Type")?.startsWith(accept)) {
+      throw new LiveError({ code: "not_live", status, detail: "not an answer of live" });
+    }
+    return response;
+  }
+}

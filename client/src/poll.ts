@@ -1,0 +1,73 @@
+// Polls, long and short: one request after another.
+
+import type { Client } from "./client.ts";
+import { silent } from "./error.ts";
+import { NDJSON } from "./http.ts";
+import { PostLink } from "./post.ts";
+import { Session } from "./session.ts";
+import { parse } from "./wire.ts";
+
+/** How much longer than the wait an answer may take, and how long to rest when a long-poll comes back at once with nothing new. */
+const PATIENCE = 10_000, REST = 1000;
+
+export class PollLink extends PostLink {
+  private _wait: number;
+  private _through = false;
+
+  constructor(client: Client, long: boolean) {
+    super(client);
+    this._wait = long ? (client._options.wait ?? 25) : 0;
+  }
+
+  /** The first round does not wait: its answer is the hello of a poll. */
+  override _start(): void {
+    void this._round(0);
+  }
+
+  override _check(): void {
+    void this._round(0);
+  }
+
+  /** An answer that is on its way to the first round is looked at when it is there. */
+  protected override _renew(): void {
+    if (this._through) void this._round(this._wait);
+  }
+
+  private async _round(wait: number): Promise<void> {
+    const client = this._client;
+    const { _env, _feeds } = client;
+    const abort = (_env.clearTimeout(this._timer), this._abort?.abort(), (this._abort = new AbortController()));
+    const session = (this._session = new Session(client));
+    // With nothing to ask for it is quiet until something is subscribed.
+    if (this._through && !_feeds.size) return;
+    const begin = _env.now();
+    const messages = this._ask(session);
+    this._timer = client._after(0, wait * 1000 + PATIENCE, () => this._down(silent()));
+    if (!wait) client._asking(messages[0]!.id);
+    let text: string;
+    try {
+      text = await (await client._http._post(messages, NDJSON, abort.signal, wait)).text();
+    } catch (e) {
+      if (!abort.signal.aborted) this._down(e);
+      return;
+    }
+    if (abort.signal.aborted) return;
+    if (!this._through) {
+      this._through = true;
+      client._connection._opened(this);
+    }
+    let pause = this._wait ? (wait && _env.now() - begin < REST ? REST : 0) : (client._options.pollInterval ?? 2000) * (_env.hidden() ? 5 : 1);
+    for (const m of parse(text)) {
+      if (this._ended) return;
+      // The next round is a new connection anyhow: it only has to come late enough.
+      if (m.type === "reconnect") {
+        pause = m.after;
+        break;
+      }
+      session._receive(m);
+      if (this._wait && !/^(resumed|cursor|status)$/.test(m.type)) pause = 0;
+    }
+    if (!session._covers(_feeds)) pause = 0;
+    this._timer = client._after(this._timer, pause, () => void this._round(this._wait));
+  }
+}

@@ -1,0 +1,121 @@
+// A session is what the server keeps for one socket, one stream or one round: which subscriptions it was asked for, which
+// of them it has answered, and the names ("query") under which it sends their data. Nothing of it holds in another session.
+
+import type { Client } from "./client.ts";
+import { after } from "./cursor.ts";
+import type { Feed } from "./feed.ts";
+import type { ClientMessage, ServerMessage } from "./wire.ts";
+
+export class Session {
+  private _client: Client;
+  private _aside: boolean;
+  /** Subscriptions by id; what was unsubscribed is gone from here. */
+  private _asked = new Map<number, Feed>();
+  /** The answered ones, by the name of their data. Several may share one name. */
+  private _queries = new Map<string, Set<number>>();
+
+  /**
+   * A session aside belongs to a round that carries calls while a stream or poll carries the subscriptions. It names a list
+   * only to hear the echo of its writes sooner. It may move that list forward, but not start it anew: what the main
+   * session already sent after that start would not come again.
+   */
+  constructor(client: Client, aside = false) {
+    this._client = client;
+    this._aside = aside;
+  }
+
+  /** Notes the subscription of the feed, and returns the message that asks for it. */
+  _add(feed: Feed): ClientMessage {
+    this._asked.set(feed._id, feed);
+    return feed._subscribe();
+  }
+
+  /** Whether the subscription was there. */
+  _remove(id: number): boolean {
+    return this._asked.delete(id);
+  }
+
+  /** Whether exactly these subscriptions were asked for. */
+  _covers(feeds: Set<Feed>): boolean {
+    return this._asked.size === feeds.size && [...feeds].every(f => this._asked.get(f._id) === f);
+  }
+
+  _has(feed: Feed | undefined): boolean {
+    return [...this._queries.values()].some(ids => [...ids].some(id => this._living(id) === feed));
+  }
+
+  /** A feed that meanwhile ended or subscribed anew under another id is no longer meant. */
+  private _living(id: number): Feed | undefined {
+    const feed = this._asked.get(id);
+    return feed && feed._id === id ? feed : undefined;
+  }
+
+  private _bind(id: number, query: string): Feed | undefined {
+    const feed = this._living(id);
+    if (feed) this._queries.set(query, (this._queries.get(query) || new Set()).add(id));
+    return feed;
+  }
+
+  /** Takes one message. `ordered` tells that results come after the changes that they caused, as they do over a socket. */
+  _receive(m: ServerMessage, ordered = false): void {
+    const client = this._client;
+    switch (m.type) {
+      case "snapshot":
+      case "resync": {
+        const feed = this._aside ? undefined : this._bind(m.id, m.query);
+        if (!feed) break;
+        client._answer(m.id);
+        feed._cursor = m.cursor;
+        feed._start(m);
+        feed._answered();
+        feed._moved();
+        break;
+      }
+      case "resumed": {
+        const feed = this._bind(m.id, m.query);
+        if (!feed) break;
+        client._answer(m.id);
+        feed._answered();
+        feed._resumed();
+        break;
+      }
+      case "change":
+      case "message":
+      case "cursor":
+        for (const [query, ids] of this._queries) {
+          if (m.type !== "cursor" && query !== m.query) continue;
+          for (const id of ids) {
+            const feed = this._living(id);
+            if (!feed || !after(m.cursor, feed._cursor)) continue;
+            feed._cursor = m.cursor;
+            if (m.type !== "cursor") feed._data(m);
+            feed._moved();
+          }
+        }
+        break;
+      case "result":
+        client._answer(m.id);
+        client._calls._result(m, call => ordered && this._has(call._feed));
+        break;
+      case "closed":
+      case "error": {
+        const feed = this._living(m.id!);
+        if (feed) {
+          this._remove(m.id!);
+          if (!this._aside) feed._refused(m.problem);
+        } else if (m.type === "error") {
+          client._calls._error(m.id, m.problem);
+        }
+        break;
+      }
+      case "reconnect":
+        if (!this._aside) client._connection._reconnect(m.after);
+        break;
+      case "status":
+        client._status._set({ degraded: m.degraded });
+        break;
+      case "pong":
+        client._answer(m.id);
+    }
+  }
+}

@@ -1,0 +1,239 @@
+// Optimistic writes of one list: what the application did and the rows do not say yet.
+//
+// A write is shown from the moment it is made. It stops being shown when the rows themselves tell what became of it:
+//   - its echo arrives, the change that carries its mutation;
+//   - its result arrived and the list's cursor is not before the result's, whether or not there was an echo (a row that does
+//     not match the list's where has none). Until then the row of the result is shown in place of the guess;
+//   - it is refused: then it is rolled back, in a conflict to the row as it is now.
+// Writes to one row are sent one after another, each with the version that the one before left. A write that was sent and whose answer
+// was lost with the connection is never sent again, for it may have happened: when the list lives again it waits a little for the echo.
+// If none comes it is rolled back and rejected with "connection_lost"; should it have happened after all, its change comes like anybody's.
+
+import { after, older } from "./cursor.ts";
+import { LiveError, quiet, unknown } from "./error.ts";
+import type { ListFeed } from "./list.ts";
+import { fromWire, makeRow, type Row } from "./rows.ts";
+import type { Fields, ResultMessage, Version, WireChange } from "./wire.ts";
+
+/** How long a list that lives again waits for the echo of a write whose answer was lost. */
+const ECHO = 5000;
+
+interface Write {
+  _verb: "create" | "update" | "delete";
+  /** As the application knows it: that of a row just created is replaced by the server's. */
+  _key: string;
+  _data: Fields;
+  _version: number | undefined;
+  _mutation: string;
+  _state: "waiting" | "sent" | "lost" | "answered";
+  _echoed: boolean;
+  /** The guess, and the row on which it was made: the same guess as long as that is the same. */
+  _guess?: Row;
+  _over?: Row;
+  /** What the result said. */
+  _row?: Row | undefined;
+  _cursor?: string | undefined;
+  _resolve(row: Fields | undefined): void;
+  _reject(e: LiveError): void;
+}
+
+const numeric = (v: Version) => (typeof v === "number" ? v : undefined);
+
+export class Writes {
+  private _list: ListFeed<any>;
+  private _all: Write[] = [];
+  /** The server's keys of rows that were created here, by the key under which they were shown at first. */
+  private _keys = new Map<string, string>();
+  private _timer: unknown;
+
+  constructor(list: ListFeed<any>) {
+    this._list = list;
+  }
+
+  _real(key: string): string {
+    return this._keys.get(key) ?? key;
+  }
+
+  _add(verb: Write["_verb"], key: string | undefined, data: Fields, version?: number): Promise<Fields | undefined> {
+    const mutation = this._list._client._env.uuid();
+    return quiet(new Promise<Fields | undefined>((resolve, reject) => {
+      const w: Write = {
+        _verb: verb,
+        _key: key ?? "~" + mutation, // "~" is after digits and letters: among equals the new row comes last
+        _data: { ...data },
+        _version: version,
+        _mutation: mutation,
+        _state: "waiting",
+        _echoed: false,
+        _resolve: resolve,
+        _reject: reject,
+      };
+      if (key === undefined) w._guess = makeRow(w._key, undefined, { ...data }, true);
+      // The version that the writer saw is the one held now; behind another own write it is the one which that leaves.
+      else if (!this._ahead(w)) w._version ??= this._held(w);
+      this._all.push(w);
+      this._list._changed();
+      if (!this._ahead(w)) this._send(w);
+    }));
+  }
+
+  /** The rows as the application is to see them. */
+  _overlay(base: Map<string, Row>): Map<string, Row> {
+    const rows = new Map(base);
+    for (const w of this._all) {
+      if (w._echoed) continue;
+      const key = this._real(w._key);
+      const held = rows.get(key);
+      if (w._verb === "delete") {
+        rows.delete(key);
+      } else if (w._row) {
+        if (held ? !older(w._row.version, held.version) : w._verb === "create") rows.set(key, w._row);
+      } else if (w._verb === "create") {
+        rows.set(key, w._guess!);
+      } else if (held) {
+        if (w._over !== held) {
+          w._over = held;
+          w._guess = makeRow(key, held.version, { ...held.fields, ...w._data }, true);
+        }
+        rows.set(key, w._guess!);
+      }
+    }
+    return rows;
+  }
+
+  /** A change of the server: if it is one of ours, the rows now say it. */
+  _echo({ mutation, key, version }: WireChange): void {
+    const w = mutation && this._all.find(w => w._mutation === mutation);
+    if (!w) return;
+    w._echoed = true;
+    if (w._verb === "create") this._keys.set(w._key, key);
+    if (w._state === "lost") this._finish(w, version);
+    else if (w._state === "answered") this._drop(w);
+  }
+
+  /** The cursor of the list moved, or the list is no longer subscribed. */
+  _moved(): void {
+    for (const w of [...this._all]) {
+      if (w._state === "answered" && this._passed(w)) this._drop(w);
+      else if (w._state === "lost" && !this._list._id) this._lose(w);
+    }
+  }
+
+  /** The list lives again: after a new start no echo comes any more, after a resume it may be on its way. */
+  _alive(resumed: boolean): void {
+    const all = this._all.filter(w => w._state === "lost");
+    if (!resumed) {
+      for (const w of all) this._lose(w);
+    } else if (all.length && !this._timer) {
+      const { _connection } = this._list._client;
+      const link = _connection._link;
+      this._timer = this._list._client._after(0, ECHO, () => {
+        this._timer = undefined;
+        // Only time on one living connection counts.
+        this._alive(!link || link !== _connection._link);
+      });
+    }
+  }
+
+  /** The first unfinished write to the same row that was made before w. */
+  private _ahead(w: Write): Write | undefined {
+    for (const other of this._all) {
+      if (other === w) return;
+      if (other._state !== "answered" && this._real(other._key) === this._real(w._key)) return other;
+    }
+    return;
+  }
+
+  private _held(w: Write): number | undefined {
+    return numeric(this._overlay(this._list._base._all).get(this._real(w._key))?.version);
+  }
+
+  private _send(w: Write): void {
+    const list = this._list;
+    w._state = "sent";
+    list._client._call({
+      router: list._router,
+      verb: w._verb,
+      key: w._verb === "create" ? undefined : this._real(w._key),
+      version: w._version,
+      data: w._verb === "delete" ? undefined : w._data,
+      mutation: w._mutation,
+    }, {
+      _feed: list,
+      _done: (m, ordered) => this._result(w, m, ordered),
+      _fail: e => this._refuse(w, e),
+      _lost: () => {
+        w._state = "lost";
+        if (w._echoed) this._finish(w, undefined);
+        else if (!list._id) this._lose(w);
+        else if (list._client._connection._link) this._alive(true);
+      },
+    });
+  }
+
+  private _result(w: Write, m: ResultMessage, ordered: boolean): void {
+    w._cursor = m.cursor;
+    if (m.row) {
+      w._row = fromWire(m.row);
+      if (w._verb === "create") this._keys.set(w._key, m.row.key);
+    }
+    const done = w._echoed || ordered || this._passed(w);
+    this._finish(w, m.row?.version, done);
+  }
+
+  /** Whether the list has come to where the answer was: to its cursor, or when it has none, to the version of its row. */
+  private _passed(w: Write): boolean {
+    const { _id, _cursor, _base } = this._list;
+    const held = _base._all.get(this._real(w._key));
+    return !_id || (w._cursor ? !after(w._cursor, _cursor) : !held || !older(held.version, w._row?.version));
+  }
+
+  private _finish(w: Write, version: Version, drop = true): void {
+    w._state = "answered";
+    // The row of the list, so that who compares finds it there, unless the result has overtaken the list.
+    const held = this._list._base._all.get(this._real(w._key));
+    const row = w._verb === "delete" ? undefined : held && !older(held.version, w._row?.version) ? held : w._row;
+    if (drop) this._drop(w);
+    this._list._changed();
+    w._resolve(row?.fields);
+    this._next(w._key, numeric(version ?? row?.version));
+  }
+
+  private _refuse(w: Write, e: LiveError): void {
+    const create = w._verb === "create";
+    if (e.current) {
+      // What the row is now is shown until the list has come to it. It is no change of the log, so it does not go into the rows.
+      w._verb = "update";
+      w._state = "answered";
+      w._row = fromWire(e.current);
+    }
+    if (!e.current || this._passed(w)) this._drop(w);
+    this._list._changed();
+    w._reject(e);
+    this._list._failed(e);
+    if (create) {
+      // What was to be done to a row that never came to be is refused with it.
+      const orphans = this._all.filter(o => o._key === w._key);
+      this._all = this._all.filter(o => o._key !== w._key);
+      for (const o of orphans) this._refuse(o, e);
+    } else {
+      this._next(w._key, w._version);
+    }
+  }
+
+  private _lose(w: Write): void {
+    this._refuse(w, unknown());
+  }
+
+  private _next(key: string, version: number | undefined): void {
+    const w = this._all.find(w => w._state !== "answered" && this._real(w._key) === this._real(key));
+    if (w?._state !== "waiting") return;
+    w._version ??= version;
+    this._send(w);
+  }
+
+  private _drop(w: Write): void {
+    this._all = this._all.filter(o => o !== w);
+    this._list._changed();
+  }
+}

@@ -1,0 +1,31 @@
+package transport
+
+import (
+	"encoding/json"
+	"net/http"
+)
+
+// WriteProblem answers the request with an error: problem is the object that messages carry, status its HTTP status. It is what
+// every refusal over HTTP looks like (RFC 9457).
+func WriteProblem(w http.ResponseWriter, status int, problem []byte) {
+	if status == 0 {
+		status = http.StatusInternalServerError
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	w.Write(append(problem[:len(problem):len(problem)], '\n')) // a copy: the problem of a frame is shared
+}
+
+// Unavailable answers that this transport cannot be served. With 503 a client may try the same again, with 501 it goes on to its next
+// transport.
+func Unavailable(w http.ResponseWriter, status int, detail string) {
+	problem, _ := json.Marshal(struct { // strings and an integer: it cannot fail
+		Title  string `json:"title"`
+		Status int    `json:"status"`
+		Code   string `json:"code"`
+		Detail string `json:"detail"`
+	}{http.StatusText(status), status, "unavailable", detail})
+	WriteProblem(w, status, problem)
+}

@@ -1,0 +1,143 @@
+// Package sse is the Server-Sent Events transport: an answer that does not end, over HTTP/1.1 or HTTP/2, for EventSource, fetch and
+// curl. Messages come as events; what the client has to say later it says in requests of their own.
+//
+// It needs no hijacking. It flushes and sets deadlines through http.ResponseController, so it works behind middleware that wraps
+// the ResponseWriter, if the wrapper has a Flush of its own or an Unwrap; WriteTimeout and ReadTimeout of the http.Server do not
+// cut a stream.
+package sse
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/swampline/live/transport"
+	"github.com/swampline/live/transport/internal/pulse"
+)
+
+// Transport is the Server-Sent Events transport.
+type Transport struct{}
+
+// Name is "sse".
+func (Transport) Name() string { return "sse" }
+
+// Accepts takes a GET or POST whose Accept header names text/event-stream. A wildcard names nothing.
+func (Transport) Accepts(r *http.Request) bool {
+	return (r.Method == http.MethodGet || r.Method == http.MethodPost) && accepts(r.Header.Values("Accept"))
+}
+
+// Serve writes events until the session is closed or the client is gone. On a single router's stream it waits for the answer to the
+// subscription first: if that is an error, it is the answer to the request. Such a stream also ends with its subscription.
+func (Transport) Serve(w http.ResponseWriter, r *http.Request, s transport.Session, o transport.Options) {
+	defer s.Close()
+	if !flushes(w) {
+		transport.Unavailable(w, http.StatusNotImplemented,
+			"events cannot be streamed here: a ResponseWriter between the server and the hub has neither Flush nor Unwrap")
+		return
+	}
+	st := newStream(w, o.WriteTimeout)
+	ctx := r.Context()
+	if len(o.Body) > 0 && s.Receive(ctx, o.Body) != nil && ctx.Err() != nil {
+		return
+	}
+	beats := pulse.Start(o.NextPing, func() bool { s.Cursor(); return true })
+	defer beats.Stop()
+
+	frames, err := first(ctx, s, o.Single)
+	if ctx.Err() != nil {
+		return
+	}
+	if o.Single {
+		if f := refusal(frames); f != nil {
+			transport.WriteProblem(w, f.Status, f.Problem)
+			return
+		}
+	}
+	if len(frames) == 0 {
+		transport.Unavailable(w, http.StatusServiceUnavailable, "the server is shutting down")
+		return
+	}
+	st.open()
+	for err == nil && st.write(frames) == nil {
+		if o.Single && refusal(frames) != nil {
+			return
+		}
+		frames, err = s.Next(ctx)
+	}
+}
+
+// first returns the frames with which the stream begins. In single mode they go up to the answer to the subscription.
+func first(ctx context.Context, s transport.Session, single bool) (frames []*transport.Frame, err error) {
+	for {
+		more, err := s.Next(ctx)
+		frames = append(frames, more...)
+		if err != nil || !single || answered(more) {
+			return frames, err
+		}
+	}
+}
+
+// answered reports whether one of the frames says how the subscription went, or that it will not.
+func answered(frames []*transport.Frame) bool {
+	for _, f := range frames {
+		switch f.Type {
+		case "hello", "status", "cursor", "pong":
+		default:
+			return true
+		}
+	}
+	return false
+}
+
+// refusal returns the frame that ended the subscription, or that refused it.
+func refusal(frames []*transport.Frame) *transport.Frame {
+	for _, f := range frames {
+		if f.Problem != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+// flushes reports what http.ResponseController.Flush would find, without flushing: once it has, no error can be answered.
+func flushes(w http.ResponseWriter) bool {
+	for {
+		switch t := w.(type) {
+		case interface{ FlushError() error }, http.Flusher:
+			return true
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = t.Unwrap()
+		default:
+			return false
+		}
+	}
+}
+
+// stream is the writing half.
+type stream struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	timeout time.Duration
+	begun   bool
+}
+
+// newStream lifts the deadline that the server set for the answer. The one for the request the server lifts itself, once the body is
+// read.
+func newStream(w http.ResponseWriter, timeout time.Duration) *stream {
+	st := &stream{w: w, control: http.NewResponseController(w), timeout: timeout}
+	st.deadline(time.Time{})
+	return st
+}
+
+// deadline bounds the next write, where the writer can. It must not be left in place: over HTTP/2 a deadline that passes resets
+// the stream, whether or not something is being written.
+func (st *stream) deadline(t time.Time) { _ = st.control.SetWriteDeadline(t) }
+
+// open writes the header.
+func (st *stream) open() {
+	h := st.w.Header()
+	h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // nginx buffers otherwise
+	st.w.WriteHeader(http.StatusOK)
+}

@@ -1,0 +1,111 @@
+// Package transport defines how a client's session is drained.
+//
+// A session is a queue of messages for one client and a place where the client's messages go in. A transport moves both over
+// a connection: it accepts the request, hands what arrives to Receive, and writes what Next (a stream) or Poll (one round)
+// returns. It decides nothing: authorisation, subscriptions, cursors and resumption are the session's. So a transport is
+// small, and package transporttest can hold all of them to one contract.
+package transport
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"time"
+)
+
+// Transport serves one way of moving messages. Implementations are stateless values that serve many requests at once.
+type Transport interface {
+	// Name is what the client calls it: websocket, sse, longpoll, shortpoll.
+	Name() string
+
+	// Accepts reports whether the request asks for this transport. The hub asks its transports in order and takes the
+	// first.
+	Accepts(r *http.Request) bool
+
+	// Serve drains the session over the request and returns when the response is complete. It closes the session when
+	// the client is gone.
+	Serve(w http.ResponseWriter, r *http.Request, s Session, o Options)
+}
+
+// Options is what the hub tells every transport. All durations and sizes are positive.
+type Options struct {
+	// Body is what the client sent with the request: newline-separated messages, or those that the hub made of the URL of a
+	// single router. A transport hands it to the session before it drains.
+	Body []byte
+	// Single says that the request follows one router or channel by its URL. Its answers are made for curl: a poll answers
+	// with one JSON object, an error is an HTTP status, events have names and ids.
+	Single bool
+	// Wait is how long a long-poll may wait for something to say.
+	Wait time.Duration
+	// MaxMessageBytes bounds one incoming frame.
+	MaxMessageBytes int64
+	// PingInterval is the time between two signs of life that a stream sends, before jitter.
+	PingInterval time.Duration
+	// PongTimeout is how long the answer to a ping may take.
+	PongTimeout time.Duration
+	// WriteTimeout is how long one write to the client may take.
+	WriteTimeout time.Duration
+}
+
+// NextPing is the time until a stream's next sign of life: PingInterval, up to a fifth shorter or longer, so that the clients that
+// connected together do not stay together.
+func (o Options) NextPing() time.Duration {
+	fifth := int64(o.PingInterval / 5)
+	return o.PingInterval + time.Duration(rand.Int64N(2*fifth+1)-fifth)
+}
+
+// Session is one connected client as its transport sees it. Next and Poll are called by one goroutine at a time; the other methods
+// by any.
+type Session interface {
+	// ID is random and names the session in logs.
+	ID() string
+
+	// Receive takes newline-separated messages. It returns when they have been accepted, not when they have been answered, and
+	// blocks while too many are unanswered; it never waits for a frame to be fetched, since a transport may call it before
+	// Next and Poll. Data is the session's from then on. What is wrong with a message is answered to the client; the error is
+	// ctx's, or ErrClosed.
+	Receive(ctx context.Context, data []byte) error
+
+	// TooLarge says that the client sent a frame over Options.MaxMessageBytes, which the transport has thrown away. The session
+	// answers message_too_large, without an id. It does not block.
+	TooLarge()
+
+	// Next returns the frames that are ready, at least one, and waits while there are none. Frames that were returned are the
+	// transport's to deliver: when they are lost on the way, the client resumes from its cursors. The error is ctx's, or
+	// ErrClosed after the last frame of a closed session.
+	Next(ctx context.Context) ([]*Frame, error)
+
+	// Poll is one round: it waits until everything received is answered, then, if that left nothing but Quiet frames, for up to
+	// wait until there is something to say. It returns what there is, with a cursor frame at the end. Wait of zero does not
+	// wait. The error is ctx's; a closed session returns its last frames.
+	Poll(ctx context.Context, wait time.Duration) ([]*Frame, error)
+
+	// Cursor queues a cursor frame behind everything that is queued, for Next to return. Streams call it with every ping. It does
+	// not block.
+	Cursor()
+
+	// Close ends the session and returns at once. Further calls do nothing.
+	Close()
+}
+
+// ErrClosed says that a session is closed and has no more frames.
+var ErrClosed = errors.New("transport: session closed")
+
+// Frame is one message to a client, encoded once and shared between sessions: nobody may modify it.
+type Frame struct {
+	// Type is the message's type: snapshot, change, error, ….
+	Type string
+	// Cursor is the message's cursor, or empty.
+	Cursor string
+	// Data is the message: one JSON object without a newline.
+	Data []byte
+	// Items is the part of Data between the brackets of the changes of a change, or of the messages of a message: so that
+	// several frames can be answered as one.
+	Items []byte
+	// Problem is the problem object of an error frame, and Status its HTTP status.
+	Problem []byte
+	Status  int
+	// Quiet says that a poll does not end for this frame: it tells the client nothing that it must know now.
+	Quiet bool
+}

@@ -1,0 +1,195 @@
+package transporttest
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// Message is what the server said, decoded. Members that its type does not have are zero.
+type Message struct {
+	Type     string
+	ID       int64
+	Query    string
+	Cursor   string
+	Reason   string
+	Session  string
+	Rows     []Row
+	Row      *Row
+	Changes  []Change
+	Messages []json.RawMessage
+	Problem  *Problem
+	After    int
+	Degraded bool
+
+	// For are the ids of the client's subscriptions for which a change or message is news.
+	For []int64 `json:"-"`
+	// Raw is the message as it came.
+	Raw string `json:"-"`
+
+	// connection numbers the sessions of a client: the names of queries and what was answered hold for one. 0 is an answer to
+	// a request of its own.
+	connection int
+	// seen says that the client was to ignore it.
+	seen bool
+}
+
+// Row is one row.
+type Row struct {
+	Key     string
+	Version json.RawMessage
+	Fields  map[string]any
+}
+
+// Change is what happened to one row.
+type Change struct {
+	Op       string
+	Key      string
+	Version  json.RawMessage
+	Fields   map[string]any
+	Mutation string
+}
+
+// Problem is an error as clients see it.
+type Problem struct {
+	Title  string
+	Status int
+	Code   string
+	Detail string
+	Errors map[string][]string
+}
+
+// after reports whether a cursor follows another, or cannot be compared with it.
+func after(cursor, other string) bool {
+	a, _, _ := strings.Cut(cursor, ".")
+	b, _, _ := strings.Cut(other, ".")
+	return a != b || cursor > other
+}
+
+// ledger is the client's half of the cursor rule: its subscriptions, and where each is.
+type ledger struct {
+	subscriptions []*subscription
+	connection    int
+	queries       map[string][]*subscription
+}
+
+type subscription struct {
+	id      int64
+	message map[string]json.RawMessage // as the test sent it
+	cursor  string
+	known   bool // was answered at some time
+	current bool // was answered on this connection
+}
+
+// subscribe notes a message. It reports false if that is not a subscribe that can be kept.
+func (l *ledger) subscribe(raw string) bool {
+	var head struct {
+		Type   string
+		ID     int64
+		Cursor string
+	}
+	var message map[string]json.RawMessage
+	if json.Unmarshal([]byte(raw), &head) != nil || json.Unmarshal([]byte(raw), &message) != nil {
+		return false
+	}
+	if head.Type != "subscribe" || head.ID <= 0 || l.find(head.ID) != nil {
+		return false
+	}
+	l.subscriptions = append(l.subscriptions, &subscription{id: head.ID, message: message, cursor: head.Cursor})
+	return true
+}
+
+// unsubscribe notes a message. It reports false if that is no unsubscribe of a subscription.
+func (l *ledger) unsubscribe(raw string) (id int64, ok bool) {
+	var head struct {
+		Type string
+		ID   int64
+	}
+	if json.Unmarshal([]byte(raw), &head) != nil || head.Type != "unsubscribe" || l.find(head.ID) == nil {
+		return 0, false
+	}
+	l.remove(head.ID)
+	return head.ID, true
+}
+
+func (l *ledger) find(id int64) *subscription {
+	for _, s := range l.subscriptions {
+		if s.id == id {
+			return s
+		}
+	}
+	return nil
+}
+
+func (l *ledger) remove(id int64) {
+	l.subscriptions = slices.DeleteFunc(l.subscriptions, func(s *subscription) bool { return s.id == id })
+	for query, members := range l.queries {
+		l.queries[query] = slices.DeleteFunc(members, func(s *subscription) bool { return s.id == id })
+	}
+}
+
+// apply moves the subscriptions, and notes on the message what it is for.
+func (l *ledger) apply(m *Message) {
+	if m.connection == 0 {
+		return
+	}
+	if m.connection != l.connection || l.queries == nil {
+		l.connection, l.queries = m.connection, map[string][]*subscription{}
+		for _, s := range l.subscriptions {
+			s.current = false
+		}
+	}
+	switch m.Type {
+	case "snapshot", "resync", "resumed":
+		l.answer(m)
+	case "change", "message":
+		m.For = nil
+		for _, s := range l.queries[m.Query] {
+			if after(m.Cursor, s.cursor) {
+				s.cursor, m.For = m.Cursor, append(m.For, s.id)
+			}
+		}
+		m.seen = len(m.For) == 0
+	case "cursor":
+		for _, s := range l.subscriptions {
+			if s.current && after(m.Cursor, s.cursor) {
+				s.cursor = m.Cursor
+			}
+		}
+	case "error", "closed":
+		if s := l.find(m.ID); s != nil && (m.Type == "closed" || !s.current) {
+			l.remove(m.ID)
+		}
+	}
+}
+
+// answer takes what the server says to a subscribe. That one goes on as before, on the next poll, is no news. A snapshot that nobody
+// asked for answers the subscription that was made by the URL of a single router.
+func (l *ledger) answer(m *Message) {
+	s := l.find(m.ID)
+	if s == nil {
+		s = &subscription{id: m.ID}
+		l.subscriptions = append(l.subscriptions, s)
+	}
+	if !s.current {
+		l.queries[m.Query] = append(l.queries[m.Query], s)
+	}
+	m.seen = m.Type == "resumed" && s.known
+	s.cursor, s.known, s.current = m.Cursor, true, true
+}
+
+// messages returns the subscribe messages that go on from here.
+func (l *ledger) messages() []string {
+	var all []string
+	for _, s := range l.subscriptions {
+		if s.message == nil {
+			continue
+		}
+		if s.cursor != "" {
+			s.message["cursor"], _ = json.Marshal(s.cursor)
+		}
+		raw, _ := json.Marshal(s.message)
+		all = append(all, string(raw))
+	}
+	return all
+}

@@ -1,0 +1,64 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+
+	ws "github.com/coder/websocket"
+
+	"github.com/swampline/live/transport"
+	"github.com/swampline/live/transport/internal/buffer"
+)
+
+// write sends what the session has until the session is closed or the socket is to be.
+func (c *conn) write() {
+	for {
+		frames, err := c.session.Next(c.ctx)
+		for len(frames) > 0 {
+			n := batch(frames)
+			if c.send(frames[:n]) != nil {
+				c.stop(0)
+				return
+			}
+			frames = frames[n:]
+		}
+		if errors.Is(err, transport.ErrClosed) {
+			c.stop(ws.StatusGoingAway)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// batch counts the frames that go into one text message: as many as fit, and one at least.
+func batch(frames []*transport.Frame) int {
+	size := 0
+	for i, f := range frames {
+		size += len(f.Data) + 1
+		if size > buffer.Size && i > 0 {
+			return i
+		}
+	}
+	return len(frames)
+}
+
+// send writes frames as one text message. The library closes the socket when the time is up.
+func (c *conn) send(frames []*transport.Frame) error {
+	ctx, cancel := context.WithTimeout(c.ctx, c.options.WriteTimeout)
+	defer cancel()
+	c.writing.Store(true)
+	defer c.writing.Store(false)
+	if len(frames) == 1 {
+		return c.socket.Write(ctx, ws.MessageText, frames[0].Data)
+	}
+	b := buffer.Get()
+	defer buffer.Put(b)
+	for i, f := range frames {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		b.Write(f.Data)
+	}
+	return c.socket.Write(ctx, ws.MessageText, b.Bytes())
+}
