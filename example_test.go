@@ -1,0 +1,270 @@
+package live_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+
+	"github.com/swampline/live"
+	"github.com/swampline/live/where"
+)
+
+// A complete program: notes in memory, to follow with curl localhost:8080/live/notes or a browser.
+func Example() {
+	type Note struct {
+		ID   int64  `live:"id,key"`
+		Text string `live:"text,write,filter"`
+	}
+	var mu sync.Mutex
+	var notes []Note
+
+	router := &live.Router[Note]{
+		Name:  "notes",
+		Scope: live.Everyone,
+		List: func(context.Context, live.Query) ([]Note, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			return notes, nil // what does not match is dropped, so this is right, if slow
+		},
+		Create: func(_ context.Context, in Note) (Note, error) {
+			if in.Text == "" {
+				return in, &live.Error{Code: "invalid", Errors: map[string][]string{"text": {"must not be empty"}}}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			in.ID = int64(len(notes) + 1)
+			notes = append(notes, in)
+			return in, nil
+		},
+	}
+	hub := live.New(live.Options{})
+	defer hub.Shutdown(context.Background())
+	hub.Register(router)
+
+	mux := http.NewServeMux()
+	mux.Handle("/live/", hub)
+	server := httptest.NewServer(mux) // or http.ListenAndServe(":8080", mux)
+	defer server.Close()
+
+	post := func(note string) {
+		r, err := http.Post(server.URL+"/live/notes", "application/json", strings.NewReader(note))
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer r.Body.Close()
+		body, _ := io.ReadAll(r.Body)
+		fmt.Println(r.Status)
+		if r.StatusCode >= 400 {
+			fmt.Print(string(body))
+		}
+	}
+	post(`{"text":"milk"}`)
+	post(`{"text":""}`)
+
+	r, err := http.Get(server.URL + "/live/notes?text__contains=il")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Body.Close()
+	var list struct {
+		Rows []struct{ Fields json.RawMessage }
+	}
+	if err := json.NewDecoder(r.Body).Decode(&list); err != nil {
+		log.Fatal(err)
+	}
+	for _, row := range list.Rows {
+		fmt.Println(string(row.Fields))
+	}
+	// Output:
+	// 201 Created
+	// 422 Unprocessable Entity
+	// {"title":"Unprocessable Content","status":422,"code":"invalid","errors":{"text":["must not be empty"]}}
+	// {"id":1,"text":"milk"}
+}
+
+// teamKey is where the application's middleware puts the caller's team into the request's context.
+type teamKey struct{}
+
+// A router with all five verbs. The caller's team sees its own tasks and no others: the scope is put on the list, on each verb and
+// on every change.
+func ExampleRouter() {
+	type Task struct {
+		ID      int64  `live:"id,key"`
+		Team    string `live:"team,scope"`
+		Title   string `live:"title,write,filter"`
+		Done    bool   `live:"done,write,filter"`
+		Version int64  `live:"version,version"`
+		Draft   string // without a tag: never sent
+	}
+	tasks := map[int64]Task{
+		1: {1, "red", "paint", false, 1, "secret"},
+		2: {2, "blue", "sing", false, 1, "secret"},
+	}
+	router := &live.Router[Task]{
+		Name: "tasks",
+		Serializer: live.Serializer[Task]{Computed: map[string]func(Task) any{
+			"urgent": func(t Task) any { return !t.Done && strings.HasSuffix(t.Title, "!") },
+		}},
+		Scope: func(ctx context.Context) (where.Where, error) {
+			team, ok := ctx.Value(teamKey{}).(string)
+			if !ok {
+				return where.Nothing(), live.ErrForbidden
+			}
+			return where.Eq("team", team), nil
+		},
+		List: func(_ context.Context, q live.Query) ([]Task, error) {
+			clause, args := q.SQL(where.SQLite) // for SELECT … FROM tasks
+			fmt.Println(clause, args)
+			var all []Task
+			for _, t := range tasks {
+				all = append(all, t)
+			}
+			return all, nil
+		},
+		Get: func(_ context.Context, key live.Key) (Task, error) {
+			t, ok := tasks[key.Int64()]
+			if !ok {
+				return t, live.ErrNotFound
+			}
+			return t, nil
+		},
+		Create: func(ctx context.Context, in Task) (Task, error) {
+			in.ID, in.Version, in.Team = int64(len(tasks)+1), 1, ctx.Value(teamKey{}).(string)
+			tasks[in.ID] = in
+			return in, nil
+		},
+		Update: func(_ context.Context, was, now Task) (Task, error) {
+			if tasks[was.ID].Version != was.Version { // in SQL: UPDATE … WHERE id = ? AND version = ?
+				return now, live.ErrConflict
+			}
+			now.Version++
+			tasks[was.ID] = now
+			return now, nil
+		},
+		Delete: func(_ context.Context, was Task) error {
+			delete(tasks, was.ID)
+			return nil
+		},
+	}
+	hub := live.New(live.Options{})
+	defer hub.Shutdown(context.Background())
+	hub.Register(router)
+
+	ask := func(team, method, url, body string) {
+		r := httptest.NewRequest(method, url, strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("If-Match", `"1"`)
+		w := httptest.NewRecorder()
+		hub.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), teamKey{}, team)))
+		var row struct{ Fields json.RawMessage }
+		_ = json.Unmarshal(w.Body.Bytes(), &row)
+		fmt.Println(strings.TrimSpace(fmt.Sprint(method, " ", url, " ", w.Code, " ", string(row.Fields))))
+	}
+	ask("red", "GET", "/tasks?done=false&order=title", "")
+	ask("red", "PATCH", "/tasks/1", `{"title":"paint!"}`)
+	ask("red", "PATCH", "/tasks/1", `{"title":"draw"}`) // somebody else was faster
+	ask("red", "DELETE", "/tasks/2", "")                // not theirs: as if it did not exist
+	ask("blue", "DELETE", "/tasks/2", "")
+	// Output:
+	// WHERE "done" = ? AND "team" COLLATE BINARY = ? ORDER BY "title" COLLATE BINARY [false red]
+	// GET /tasks?done=false&order=title 200
+	// PATCH /tasks/1 200 {"id":1,"title":"paint!","done":false,"version":2,"urgent":true}
+	// PATCH /tasks/1 409
+	// DELETE /tasks/2 404
+	// DELETE /tasks/2 204
+}
+
+// Model code reports what it committed, through an interface of three methods.
+func ExamplePublisher() {
+	type Order struct {
+		ID   int64  `live:"id,key"`
+		Paid bool   `live:"paid"`
+		Card string // without a tag: it reaches neither clients nor the log
+	}
+	orders := &live.Router[Order]{
+		Name: "orders", Scope: live.Everyone,
+		List: func(context.Context, live.Query) ([]Order, error) { return nil, nil },
+	}
+	hub := live.New(live.Options{})
+	defer hub.Shutdown(context.Background())
+	hub.Register(orders)
+
+	pay := func(ctx context.Context, told live.Publisher[Order], was Order) error {
+		now := was
+		now.Paid = true
+		// … commit it, then
+		return told.Updated(ctx, was, now)
+	}
+	fmt.Println(pay(context.Background(), orders, Order{ID: 7, Card: "4242"}))
+	// Output: <nil>
+}
+
+// A channel says who may follow it and what browsers may publish. Here a browser follows one as an event stream.
+func ExampleHub_Publish() {
+	hub := live.New(live.Options{})
+	defer hub.Shutdown(context.Background())
+	hub.Register(&live.Channel{
+		Name: "room:*",
+		Subscribe: func(_ context.Context, name string) error {
+			if name == "room:attic" {
+				return live.ErrForbidden
+			}
+			return nil
+		},
+		// Without Publish browsers may only listen.
+	})
+	server := httptest.NewServer(hub)
+	defer server.Close()
+
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, "GET", server.URL+"/?channel=room:7", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	r.Header.Set("Accept", "text/event-stream")
+	stream, err := http.DefaultClient.Do(r)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer stream.Body.Close()
+
+	events := bufio.NewScanner(stream.Body)
+	for events.Scan() {
+		switch line := events.Text(); {
+		case line == "event: snapshot": // the subscription stands
+			if err := hub.Publish(ctx, "room:7", map[string]string{"text": "hello"}); err != nil {
+				log.Fatal(err)
+			}
+		case strings.Contains(line, `"type":"message"`):
+			_, messages, _ := strings.Cut(line, `"messages":`)
+			fmt.Println(strings.TrimSuffix(messages, "}"))
+			cancel()
+		}
+	}
+	fmt.Println(hub.Publish(context.Background(), "lobby", "hello"))
+	// Output:
+	// [{"text":"hello"}]
+	// live: channel "lobby" is not declared: register a live.Channel
+}
+
+// An error with a code and a sentence is the caller's; any other is logged, and the caller is told nothing of it.
+func ExampleError() {
+	err := fmt.Errorf("order 7: %w", &live.Error{Code: "sold_out", Status: http.StatusConflict, Detail: "somebody else was faster"})
+	var e *live.Error
+	if errors.As(err, &e) {
+		fmt.Println(e.Code + ": " + e.Detail)
+	}
+	fmt.Println(errors.Is(err, live.ErrConflict))
+	// Output:
+	// sold_out: somebody else was faster
+	// false
+}

@@ -1,0 +1,312 @@
+package live
+
+import (
+	"cmp"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/swampline/live/client"
+	"github.com/swampline/live/internal/session"
+	"github.com/swampline/live/internal/wire"
+	"github.com/swampline/live/transport"
+	"github.com/swampline/live/transport/websocket"
+)
+
+// ServeHTTP serves clients: see docs/protocol.md for the URLs.
+func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !h.enter() {
+		w.Header().Set("Retry-After", "1")
+		writeProblem(w, wire.NewProblem(http.StatusServiceUnavailable, "unavailable", "the server is shutting down: connect again"))
+		return
+	}
+	defer h.leave()
+	to := h.route(r)
+	if to.file != "" {
+		w.Header().Set("Access-Control-Allow-Origin", "*") // any page may import the client; what it may do is another matter
+	} else if !h.admit(w, r) {
+		return
+	}
+	if err := h.serve(w, r, to); err != nil {
+		p, internal := session.Problem(err)
+		if internal {
+			h.options.Logger.ErrorContext(r.Context(), "live: "+err.Error(), "path", r.URL.Path)
+		}
+		if p.Code == "unknown_verb" && to.router != "" {
+			w.Header().Set("Allow", h.allow(to))
+		}
+		writeProblem(w, p)
+	}
+}
+
+// serve hands a request to what its URL names.
+func (h *Hub) serve(w http.ResponseWriter, r *http.Request, to route) error {
+	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil { // Query would drop what it cannot read, and with it a filter
+		return wire.NewProblem(http.StatusBadRequest, "malformed_message", "the query string cannot be read")
+	}
+	if p := r.URL.Query().Get("protocol"); p != "" && p != strconv.Itoa(wire.Version) {
+		return wire.NewProblem(http.StatusBadRequest, "unsupported_protocol", "this server speaks version "+strconv.Itoa(wire.Version)+" of the protocol")
+	}
+	switch {
+	case to.file != "" && r.Method != http.MethodGet && r.Method != http.MethodHead:
+		return methodNotAllowed(w, "GET, HEAD")
+	case to.file != "":
+		client.ServeFile(w, r, to.file)
+		return nil
+	case to.key != "":
+		return h.serveRow(w, r, to)
+	case to.router != "":
+		return h.serveRouter(w, r, to)
+	case to.unknown != "":
+		_, err := app{h}.endpoint(to.unknown)
+		return err
+	}
+	return h.serveRoot(w, r)
+}
+
+// route is what a URL names below the hub's mount point: at most one of file, router and unknown is set; none for the root.
+type route struct {
+	file, router, key, unknown string
+}
+
+// route finds out what is asked for. Where the place at which the hub is mounted cannot be told, the registered routers' names
+// tell it.
+func (h *Hub) route(r *http.Request) route {
+	segments, certain := h.below(r)
+	n := len(segments)
+	if n == 0 || segments[n-1] == "" {
+		return route{}
+	}
+	last := segments[n-1]
+	known := func(i int) bool { return i >= 0 && h.endpointOf(segments[i]) != nil }
+	switch {
+	case certain && n == 2 && known(0):
+		return route{router: segments[0], key: last}
+	case client.Has(last):
+		return route{file: last}
+	case n == 2 && known(0):
+		return route{router: segments[0], key: last}
+	case known(n - 1):
+		return route{router: last}
+	case known(n - 2):
+		return route{router: segments[n-2], key: last}
+	case certain:
+		return route{unknown: segments[0]}
+	}
+	return route{unknown: last}
+}
+
+// below returns the segments of a request's path below the hub's mount point, and whether that point is known: by an option, or
+// by the pattern with which a mux matched. The pattern may have matched before http.StripPrefix took part of the path
+// away.
+func (h *Hub) below(r *http.Request) (segments []string, certain bool) {
+	segments = split(r.URL.EscapedPath())
+	if h.options.Prefix != "" {
+		return cutPrefix(segments, split(strings.TrimSuffix(h.options.Prefix, "/")))
+	}
+	if r.Pattern == "" {
+		return segments, false
+	}
+	mount := mountOf(r.Pattern[max(0, strings.IndexByte(r.Pattern, '/')):]) // behind a method and a host
+	if asked, err := url.ParseRequestURI(r.RequestURI); err == nil {
+		whole := split(asked.EscapedPath())
+		stripped := len(whole) - len(segments)
+		if _, before := cutPrefix(whole, mount); before && stripped > 0 && slices.Equal(whole[stripped:], segments) {
+			mount = mount[min(stripped, len(mount)):]
+		}
+	}
+	return cutPrefix(segments, mount)
+}
+
+// split returns the segments of an escaped path. A path that ends in a slash has an empty last one.
+func split(escaped string) []string {
+	if escaped = strings.TrimPrefix(escaped, "/"); escaped == "" {
+		return nil
+	}
+	segments := strings.Split(escaped, "/")
+	for i, s := range segments {
+		if plain, err := url.PathUnescape(s); err == nil {
+			segments[i] = plain
+		}
+	}
+	return segments
+}
+
+// mountOf returns the segments of a pattern that matched everything below a place. A wildcard among them stands for any
+// segment; the one at the end is no part of the place, and neither is any of a pattern for single paths.
+func mountOf(pattern string) []string {
+	place, last := path.Split(pattern)
+	if last != "" && last != "*" && last != "{$}" && !strings.HasSuffix(last, "...}") {
+		place, _, _ = strings.Cut(pattern, "{")
+	}
+	return split(strings.TrimSuffix(place, "/"))
+}
+
+// cutPrefix takes leading segments away, if they are there.
+func cutPrefix(segments, prefix []string) (rest []string, ok bool) {
+	if len(prefix) > len(segments) {
+		return segments, false
+	}
+	for i, p := range prefix {
+		if p != segments[i] && !strings.HasPrefix(p, "{") {
+			return segments, false
+		}
+	}
+	return segments[len(prefix):], true
+}
+
+// admit refuses requests that web pages of other origins make, on every transport alike, and lets the permitted ones read the
+// answers (CORS). It reports whether the request goes on.
+func (h *Hub) admit(w http.ResponseWriter, r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	permitted := origin != "" && slices.Contains(h.options.Origins, origin)
+	if len(h.options.Origins) > 0 {
+		w.Header().Add("Vary", "Origin")
+	}
+	if permitted {
+		w.Header().Set("Access-Control-Allow-Origin", origin)
+		w.Header().Set("Access-Control-Allow-Credentials", "true")
+		w.Header().Set("Access-Control-Expose-Headers", "ETag, Location, Live-Cursor")
+		if r.Method == http.MethodOptions {
+			w.Header().Set("Access-Control-Allow-Methods", "GET, POST, PATCH, DELETE")
+			w.Header().Set("Access-Control-Allow-Headers", "Content-Type, If-Match, If-None-Match, Last-Event-ID, Authorization")
+			w.Header().Set("Access-Control-Max-Age", "600")
+			w.WriteHeader(http.StatusNoContent)
+			return false
+		}
+		return true
+	}
+	foreign := origin != "" && !sameHost(origin, r.Host) ||
+		origin == "" && r.Header.Get("Sec-Fetch-Site") == "cross-site" && r.Header.Get("Sec-Fetch-Mode") != "navigate"
+	if foreign {
+		writeProblem(w, wire.NewProblem(http.StatusForbidden, "forbidden_origin",
+			"a page of another origin may not use this: list it in live.Options.Origins"))
+	}
+	return !foreign
+}
+
+// sameHost reports whether an Origin header names the host that the request was sent to.
+func sameHost(origin, host string) bool {
+	u, err := url.Parse(origin)
+	return err == nil && u.Host != "" && strings.EqualFold(u.Host, host)
+}
+
+// serveRoot serves the messages of the protocol: many subscriptions over one connection.
+func (h *Hub) serveRoot(w http.ResponseWriter, r *http.Request) error {
+	query := r.URL.Query()
+	switch r.Method {
+	case http.MethodGet:
+		if name := query.Get("channel"); name != "" {
+			return h.drain(w, r, &wire.Message{Type: wire.Subscribe, ID: 1, Channel: name, Cursor: cursorOf(r)}, nil)
+		}
+		if isUpgrade(r) {
+			return h.drain(w, r, nil, nil)
+		}
+		w.Header().Set("Upgrade", "websocket")
+		return wire.NewProblem(http.StatusUpgradeRequired, "method_not_allowed",
+			"this is a live hub: connect a client here, or get a router, as in "+r.URL.Path+"todos")
+	case http.MethodPost:
+		body, err := h.body(w, r, "application/x-ndjson", "application/json")
+		if err != nil {
+			return err
+		}
+		return h.drain(w, r, nil, body)
+	}
+	return methodNotAllowed(w, "GET, POST")
+}
+
+// drain opens a session and has a transport drain it. First is the subscription of a request whose URL names a single router or
+// channel.
+func (h *Hub) drain(w http.ResponseWriter, r *http.Request, first *wire.Message, body []byte) error {
+	wait, err := h.wait(r)
+	if err != nil {
+		return err
+	}
+	for _, t := range h.options.Transports {
+		if !t.Accepts(r) {
+			continue
+		}
+		s := h.openSession(r)
+		defer s.Close()
+		if name := t.Name(); name == "websocket" || name == "sse" && first == nil {
+			s.Hello()
+		}
+		if first != nil {
+			if err := s.Handle(r.Context(), *first); err != nil {
+				return err
+			}
+		}
+		t.Serve(w, r, s, transport.Options{
+			Body: body, Single: first != nil, Wait: wait, MaxMessageBytes: h.options.MaxMessageBytes,
+			PingInterval: h.options.PingInterval, PongTimeout: h.options.PongTimeout, WriteTimeout: h.options.WriteTimeout,
+		})
+		return nil
+	}
+	return wire.NewProblem(http.StatusNotAcceptable, "not_acceptable", "this server does not offer the transport that was asked for")
+}
+
+// wait returns how long a long-poll may wait.
+func (h *Hub) wait(r *http.Request) (time.Duration, error) {
+	text := r.URL.Query().Get("wait")
+	if text == "" {
+		return 0, nil
+	}
+	seconds, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(0 <= seconds && seconds <= 1e6) { // a NaN is neither
+		return 0, wire.NewProblem(http.StatusBadRequest, "malformed_message", "wait: want seconds, got "+describe(wire.AppendString(nil, text))).Field("wait", "want seconds")
+	}
+	return min(time.Duration(seconds*float64(time.Second)), h.options.MaxWait), nil
+}
+
+// cursorOf returns the cursor of a request: an EventSource that reconnects sends the last id that it saw.
+func cursorOf(r *http.Request) string {
+	if id := r.Header.Get("Last-Event-ID"); id != "" {
+		return id
+	}
+	return r.URL.Query().Get("cursor")
+}
+
+// isUpgrade reports whether the client asks for a WebSocket. Curl asks for h2c with the same header.
+func isUpgrade(r *http.Request) bool { return websocket.Transport{}.Accepts(r) }
+
+// body reads a request's body of one of the media types.
+func (h *Hub) body(w http.ResponseWriter, r *http.Request, types ...string) ([]byte, error) {
+	given, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || !slices.Contains(types, given) {
+		return nil, wire.NewProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "want Content-Type: "+types[0])
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.options.MaxMessageBytes))
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return nil, wire.NewProblem(http.StatusRequestEntityTooLarge, "message_too_large",
+			"a message may have "+sizeText(h.options.MaxMessageBytes)+" at most")
+	}
+	if err != nil {
+		return nil, wire.NewProblem(http.StatusBadRequest, "malformed_message", "the body ended early")
+	}
+	return body, nil
+}
+
+// sizeText words a limit as sessions do.
+func sizeText(n int64) string {
+	if n >= 1<<10 && n%(1<<10) == 0 {
+		return strconv.FormatInt(n>>10, 10) + " KiB"
+	}
+	return strconv.FormatInt(n, 10) + " bytes"
+}
+
+func methodNotAllowed(w http.ResponseWriter, allow string) error {
+	w.Header().Set("Allow", allow)
+	return wire.NewProblem(http.StatusMethodNotAllowed, "method_not_allowed", "this URL takes "+cmp.Or(allow, "no method"))
+}
+
+func writeProblem(w http.ResponseWriter, p *wire.Problem) {
+	transport.WriteProblem(w, p.Status, p.JSON())
+}

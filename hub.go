@@ -1,0 +1,316 @@
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/swampline/live/broker"
+	"github.com/swampline/live/broker/memory"
+	"github.com/swampline/live/internal/engine"
+	"github.com/swampline/live/internal/record"
+	"github.com/swampline/live/internal/session"
+	"github.com/swampline/live/internal/wire"
+	"github.com/swampline/live/transport"
+	"github.com/swampline/live/transport/longpoll"
+	"github.com/swampline/live/transport/shortpoll"
+	"github.com/swampline/live/transport/sse"
+	"github.com/swampline/live/transport/websocket"
+)
+
+// Options configure a Hub. The zero value is right for one machine. Sizes are in bytes; a zero means the default.
+type Options struct {
+	// Broker stores the log. Nil means one in this process's memory, which is lost when it ends; clients then resync.
+	Broker broker.Broker
+
+	// Logger gets what clients are not told: the application's errors and panics, what the broker says, what was refused.
+	// Nil means slog.Default().
+	Logger *slog.Logger
+
+	// Transports that clients may use, in the order in which a request is offered to them. Nil means WebSocket, SSE,
+	// long-poll and short-poll.
+	Transports []transport.Transport
+
+	// Origins are the web pages, such as "https://app.example.com", that may use the hub besides those of its own
+	// host. They are compared exactly.
+	Origins []string
+
+	// Prefix is the path at which the hub is mounted, such as "/live/", for a mux that is neither http.ServeMux nor
+	// strips the prefix. Usually it can be left empty.
+	Prefix string
+
+	// MaxMessageBytes bounds what a client sends at once. Default 64 KiB.
+	MaxMessageBytes int64
+	// MaxQueueBytes bounds the changes that wait for one slow client; past it they are dropped and later read from the
+	// log again. Default 256 KiB.
+	MaxQueueBytes int
+	// MaxSubscriptions bounds the subscriptions of one session. Default 128.
+	MaxSubscriptions int
+	// HistoryBytes and HistoryEntries bound the part of the log that the hub keeps decoded in memory, for clients that
+	// reconnect; what is older is read from the broker. Default 16 MiB and 10,000.
+	HistoryBytes   int
+	HistoryEntries int
+
+	// PingInterval is the time between two signs of life that a stream sends, give or take a fifth. Default 25 s.
+	PingInterval time.Duration
+	// PongTimeout is how long a WebSocket may take to answer a ping. Default 10 s.
+	PongTimeout time.Duration
+	// WriteTimeout is how long one write to a client may take. Default 10 s.
+	WriteTimeout time.Duration
+	// MaxWait bounds how long a long-poll waits. Default 60 s.
+	MaxWait time.Duration
+}
+
+// withDefaults returns the options with nothing left zero.
+func (o Options) withDefaults() Options {
+	if o.Broker == nil {
+		o.Broker = memory.New(memory.Options{})
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Transports == nil {
+		o.Transports = []transport.Transport{websocket.Transport{}, sse.Transport{}, longpoll.Transport{}, shortpoll.Transport{}}
+	}
+	orDefault(&o.MaxMessageBytes, 64<<10)
+	orDefault(&o.MaxQueueBytes, 256<<10)
+	orDefault(&o.MaxSubscriptions, 128)
+	orDefault(&o.HistoryBytes, 16<<20)
+	orDefault(&o.HistoryEntries, 10_000)
+	orDefault(&o.PingInterval, 25*time.Second)
+	orDefault(&o.PongTimeout, 10*time.Second)
+	orDefault(&o.WriteTimeout, 10*time.Second)
+	orDefault(&o.MaxWait, time.Minute)
+	return o
+}
+
+func orDefault[N int | int64 | time.Duration](n *N, value N) {
+	if *n <= 0 {
+		*n = value
+	}
+}
+
+// Hub is the running heart: it follows the log, holds the sessions and serves clients. It is an http.Handler to mount at a path
+// that ends in a slash, behind the application's own middleware. Make one with New. Its methods may be called by any
+// goroutine.
+type Hub struct {
+	options  Options
+	engine   *engine.Engine
+	env      *session.Env
+	stop     context.CancelFunc
+	stopped  chan struct{}
+	sessions sync.WaitGroup // the goroutines of sessions
+	next     atomic.Uint64  // the shard of the next session
+
+	mu        sync.Mutex
+	endpoints map[string]*endpoint
+	channels  []*Channel
+	open      map[*session.Session]struct{}
+	requests  int
+	idle      chan struct{} // closed when closing and no request is left
+	closing   bool
+}
+
+// New returns a hub that follows the log. Shutdown ends it.
+func New(o Options) *Hub {
+	h := &Hub{
+		options:   o.withDefaults(),
+		stopped:   make(chan struct{}),
+		endpoints: map[string]*endpoint{},
+		open:      map[*session.Session]struct{}{},
+		idle:      make(chan struct{}),
+	}
+	h.engine = engine.New(engine.Options{
+		Broker: h.options.Broker, Logger: h.options.Logger,
+		WindowEntries: h.options.HistoryEntries, WindowBytes: h.options.HistoryBytes,
+		Lost: h.resync, Degraded: h.degraded,
+	})
+	h.env = &session.Env{
+		App: app{h}, Log: h.engine, Logger: h.options.Logger, Running: &h.sessions,
+		MaxQueueBytes: h.options.MaxQueueBytes, MaxSubscriptions: h.options.MaxSubscriptions,
+		MaxMessageBytes: h.options.MaxMessageBytes,
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	h.stop = cancel
+	go func() {
+		defer close(h.stopped)
+		h.engine.Run(ctx)
+	}()
+	return h
+}
+
+// Endpoint is what can be registered with a hub: a *Router[T] or a *Channel.
+type Endpoint interface {
+	register(h *Hub) error
+}
+
+// Register adds routers and channels, before the hub serves them. It panics with a sentence that tells how to mend it when a
+// declaration is wrong.
+func (h *Hub) Register(endpoints ...Endpoint) {
+	for _, e := range endpoints {
+		if err := e.register(h); err != nil {
+			panic("live: " + err.Error())
+		}
+	}
+}
+
+func (h *Hub) addEndpoint(e *endpoint) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.endpoints[e.name] != nil {
+		return fmt.Errorf("router %s: another router has this name: rename one", e.name)
+	}
+	h.endpoints[e.name] = e
+	return nil
+}
+
+func (h *Hub) endpointOf(name string) *endpoint {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.endpoints[name]
+}
+
+// Channel declares a channel, or a family of channels: named streams of messages that belong to no model. What is not
+// declared does not exist.
+type Channel struct {
+	// Name is the channel's name, or a prefix followed by "*": "chat:*" declares "chat:7" and every other one. Names consist of
+	// letters, digits and any of "_-=@,.;:/".
+	Name string
+
+	// Subscribe decides who may follow the channel of a name; its error refuses. Nil: nobody may.
+	Subscribe func(ctx context.Context, name string) error
+
+	// Publish decides what a browser may publish: it returns what is sent to the subscribers, or an error. Nil: browsers
+	// may not publish. The application itself publishes with Hub.Publish.
+	Publish func(ctx context.Context, name string, data json.RawMessage) (any, error)
+}
+
+// Publish sends v, encoded as JSON, to all who follow a channel. It returns when the message is on the log. The channel must
+// have been declared.
+func (h *Hub) Publish(ctx context.Context, channel string, v any) error {
+	if h.channelOf(channel) == nil {
+		return fmt.Errorf("live: channel %q is not declared: register a live.Channel", channel)
+	}
+	data, err := wire.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("live: channel %s: %w", channel, err)
+	}
+	at, err := h.engine.Append(ctx, record.Entry{Messages: []record.Message{{Channel: channel, Data: data}}})
+	if err != nil {
+		return fmt.Errorf("live: channel %s: %w", channel, err)
+	}
+	if w := writeOf(ctx); w != nil {
+		w.tell(nil, at)
+	}
+	return nil
+}
+
+// ErrShutdown is returned by Shutdown when it was called before.
+var ErrShutdown = errors.New("live: the hub is shut down")
+
+// Shutdown takes no new clients, asks those that are there to connect again, which they do within two seconds, and to
+// another server if there is one, sends what is queued, and returns when the last goroutine of the hub has ended. When ctx
+// ends before, what is left is cut off and the error is ctx's; the hub's goroutines still end. Call it beside
+// http.Server.Shutdown, which does not wait for WebSockets.
+func (h *Hub) Shutdown(ctx context.Context) error {
+	h.mu.Lock()
+	if h.closing {
+		h.mu.Unlock()
+		return ErrShutdown
+	}
+	h.closing = true
+	open := make([]*session.Session, 0, len(h.open))
+	for s := range h.open {
+		open = append(open, s)
+	}
+	if h.requests == 0 {
+		close(h.idle)
+	}
+	h.mu.Unlock()
+	for _, s := range open {
+		s.Finish(wire.Reconnect(rand.Int64N(2000)))
+	}
+	var err error
+	select {
+	case <-h.idle:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	h.stop()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		<-h.stopped
+		h.sessions.Wait()
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	return err
+}
+
+// enter counts a request in, unless the hub is shutting down.
+func (h *Hub) enter() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closing {
+		return false
+	}
+	h.requests++
+	return true
+}
+
+func (h *Hub) leave() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.requests--; h.requests == 0 && h.closing {
+		close(h.idle)
+	}
+}
+
+// openSession opens a session for a request.
+func (h *Hub) openSession(r *http.Request) *session.Session {
+	shards := h.engine.Shards()
+	var s *session.Session
+	s = session.New(r.Context(), h.env, shards[h.next.Add(1)%uint64(len(shards))], func() {
+		h.mu.Lock()
+		delete(h.open, s)
+		h.mu.Unlock()
+	})
+	h.mu.Lock()
+	h.open[s] = struct{}{}
+	closing := h.closing
+	h.mu.Unlock()
+	if closing { // Shutdown may have passed it by
+		s.Finish(wire.Reconnect(rand.Int64N(2000)))
+	}
+	return s
+}
+
+// each calls f with every session, on the goroutine of its shard.
+func (h *Hub) each(f func(*session.Session)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.open {
+		s.Shard().Do(func() { f(s) })
+	}
+}
+
+// resync sends every subscription back to the beginning.
+func (h *Hub) resync(reason string) {
+	h.each(func(s *session.Session) { s.Resync(reason) })
+}
+
+// degraded tells clients whether the broker can be reached.
+func (h *Hub) degraded(yes bool) {
+	h.each(func(s *session.Session) { s.Tell(wire.Status(yes)) })
+}

@@ -1,0 +1,307 @@
+// Package engine follows the log for a hub: it resolves each entry once, keeps the newest in memory, finds the queries that
+// an entry concerns and hands them to the shards.
+package engine
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/swampline/live/broker"
+	"github.com/swampline/live/internal/history"
+	"github.com/swampline/live/internal/livequery"
+	"github.com/swampline/live/internal/record"
+	"github.com/swampline/live/internal/session"
+)
+
+// Options are what an engine needs. All are set.
+type Options struct {
+	Broker        broker.Broker
+	Logger        *slog.Logger
+	WindowEntries int
+	WindowBytes   int
+	// Lost is called when the log was lost or replaced, or passed the hub by: every subscription starts anew, for the
+	// reason.
+	Lost func(reason string)
+	// Degraded is called when the broker cannot be reached, and when it can again.
+	Degraded func(bool)
+}
+
+// Engine follows the log. Its methods may be called by any goroutine.
+type Engine struct {
+	options  Options
+	registry *livequery.Registry
+	channels *livequery.Channels
+	window   *history.Window
+	shards   []*session.Shard
+
+	mu       sync.Mutex
+	streams  map[string]*livequery.Stream
+	position broker.Position
+	moved    chan struct{} // closed and replaced when position moves
+	ready    chan struct{}
+	degraded bool
+}
+
+var _ session.Log = (*Engine)(nil)
+
+// New returns an engine. Run makes it follow.
+func New(o Options) *Engine {
+	n := runtime.GOMAXPROCS(0)
+	e := &Engine{
+		options:  o,
+		registry: livequery.NewRegistry(n),
+		window:   history.New(o.WindowEntries, o.WindowBytes),
+		streams:  map[string]*livequery.Stream{},
+		moved:    make(chan struct{}),
+		ready:    make(chan struct{}),
+	}
+	e.channels = livequery.NewChannels(e.registry)
+	for i := range n {
+		e.shards = append(e.shards, session.NewShard(i))
+	}
+	return e
+}
+
+// Shards returns the shards; their owner is the engine.
+func (e *Engine) Shards() []*session.Shard { return e.shards }
+
+// Channels returns the hub's channels.
+func (e *Engine) Channels() *livequery.Channels { return e.channels }
+
+// AddStream makes the stream of a router.
+func (e *Engine) AddStream(s *livequery.Schema) *livequery.Stream {
+	stream := livequery.NewStream(e.registry, s)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.streams[s.Router] = stream
+	return stream
+}
+
+// linger is how long a query that nobody refers to is kept for a client that polls or reconnects.
+const linger = time.Minute
+
+// Run follows the log until ctx ends. It returns after the last of its goroutines.
+func (e *Engine) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	for _, sh := range e.shards {
+		running.Go(sh.Run)
+	}
+	running.Go(func() { e.expire(ctx) })
+	e.follow(ctx)
+	for _, sh := range e.shards {
+		sh.Stop()
+	}
+	running.Wait()
+}
+
+// expire removes queries that were idle for long.
+func (e *Engine) expire(ctx context.Context) {
+	tick := time.NewTicker(linger / 4)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			for _, s := range e.allStreams() {
+				s.Expire(now.Add(-linger))
+			}
+			e.channels.Expire(now.Add(-linger))
+		}
+	}
+}
+
+func (e *Engine) allStreams() []*livequery.Stream {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	all := make([]*livequery.Stream, 0, len(e.streams))
+	for _, s := range e.streams {
+		all = append(all, s)
+	}
+	return all
+}
+
+// follow keeps following the log, whatever happens to the broker.
+func (e *Engine) follow(ctx context.Context) {
+	started := false
+	failures := 0
+	for ctx.Err() == nil {
+		var err error
+		if !started {
+			if err = e.restart(ctx, ""); err == nil {
+				started = true
+			}
+		}
+		if started && e.upToDate(ctx) {
+			e.setDegraded(false)
+		}
+		if started {
+			err = e.options.Broker.Follow(ctx, e.Position(), func(entries []broker.Entry) error {
+				failures = 0
+				e.setDegraded(false)
+				e.deliver(entries)
+				return nil
+			})
+			if errors.Is(err, broker.ErrExpired) {
+				err = e.restart(ctx, "history")
+			}
+		}
+		if err == nil || ctx.Err() != nil {
+			continue
+		}
+		failures++
+		e.options.Logger.Warn("live: the broker cannot be followed; trying again", "error", err)
+		e.setDegraded(true)
+		e.pause(ctx, failures)
+	}
+}
+
+// pause waits before the broker is tried again: up to 5 s, with jitter.
+func (e *Engine) pause(ctx context.Context, failures int) {
+	longest := min(5*time.Second, 50*time.Millisecond<<min(failures, 10))
+	select {
+	case <-ctx.Done():
+	case <-time.After(longest/2 + rand.N(longest/2)):
+	}
+}
+
+// restart begins at the end of the log. With a reason, what was known before is void.
+func (e *Engine) restart(ctx context.Context, reason string) error {
+	head, err := e.options.Broker.Head(ctx)
+	if err != nil {
+		return err
+	}
+	e.setDegraded(false)
+	if reason != "" && head.Epoch != e.Position().Epoch {
+		reason = "epoch"
+	}
+	// What loads from here on loads for the new log, and who is told of the end of the old one is told before a cursor of
+	// the new.
+	for _, sh := range e.shards {
+		sh.Suspend(head)
+	}
+	e.move(head)
+	e.window.Reset(head)
+	for _, s := range e.allStreams() {
+		s.Reset(head)
+	}
+	if reason != "" {
+		e.options.Logger.Warn("live: the log does not continue where this hub was; every subscription starts anew", "reason", reason)
+		e.options.Lost(reason)
+	}
+	e.hand(nil, head)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	select {
+	case <-e.ready:
+	default:
+		close(e.ready)
+	}
+	return nil
+}
+
+// upToDate reports whether a hub that lost its broker finds it again and has missed nothing: then nothing is late, and it
+// may be long until the next entry comes.
+func (e *Engine) upToDate(ctx context.Context) bool {
+	e.mu.Lock()
+	degraded := e.degraded
+	e.mu.Unlock()
+	if !degraded {
+		return false
+	}
+	head, err := e.options.Broker.Head(ctx)
+	return err == nil && head == e.Position()
+}
+
+func (e *Engine) setDegraded(degraded bool) {
+	e.mu.Lock()
+	changed := e.degraded != degraded
+	e.degraded = degraded
+	e.mu.Unlock()
+	if changed {
+		e.options.Degraded(degraded)
+	}
+}
+
+// deliver resolves a batch of entries, finds whom they concern and hands them to the shards.
+func (e *Engine) deliver(batch []broker.Entry) {
+	var deliveries []*livequery.Delivery
+	for _, raw := range batch {
+		entry := e.resolve(raw, func(s *livequery.Stream, r *record.Change) (*livequery.Change, error) {
+			return s.Resolve(r, raw.Position)
+		})
+		e.window.Add(entry)
+		deliveries = e.match(entry, deliveries)
+	}
+	e.hand(deliveries, batch[len(batch)-1].Position)
+}
+
+// match finds the queries that an entry concerns.
+func (e *Engine) match(entry *livequery.Entry, out []*livequery.Delivery) []*livequery.Delivery {
+	oldest := e.window.Base()
+	if entry.Unreadable {
+		for _, s := range e.allStreams() {
+			out = s.Match(entry, oldest, out)
+		}
+		return e.channels.Match(entry, out)
+	}
+	for s := range entry.Streams() {
+		out = s.Match(entry, oldest, out)
+	}
+	return e.channels.Match(entry, out)
+}
+
+// hand gives the shards what entries up to a position mean, and moves the position.
+func (e *Engine) hand(deliveries []*livequery.Delivery, upto broker.Position) {
+	for _, sh := range e.shards {
+		sh.Deliver(deliveries, upto)
+	}
+	e.move(upto)
+}
+
+// move moves the position and wakes those who wait for it.
+func (e *Engine) move(upto broker.Position) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.position = upto
+	close(e.moved)
+	e.moved = make(chan struct{})
+}
+
+// resolve decodes an entry. What cannot be read is logged and marked: it may have changed anything.
+func (e *Engine) resolve(raw broker.Entry, resolve func(*livequery.Stream, *record.Change) (*livequery.Change, error)) *livequery.Entry {
+	entry := &livequery.Entry{Position: raw.Position, Size: len(raw.Data)}
+	decoded, err := record.Decode(raw.Data)
+	if err != nil {
+		e.options.Logger.Error("live: an entry of the log cannot be read; subscriptions are resynced", "position", raw.Position.String(), "error", err)
+		entry.Unreadable = true
+		return entry
+	}
+	entry.Messages = decoded.Messages
+	for i := range decoded.Changes {
+		r := &decoded.Changes[i]
+		stream := e.stream(r.Router)
+		if stream == nil {
+			continue // a router of another version of the application
+		}
+		c, err := resolve(stream, r)
+		if err != nil {
+			e.options.Logger.Error("live: a change on the log cannot be read; subscriptions are resynced", "position", raw.Position.String(), "error", err)
+			entry.Unreadable = true
+		} else if c != nil {
+			entry.Changes = append(entry.Changes, c)
+		}
+	}
+	return entry
+}
+
+func (e *Engine) stream(router string) *livequery.Stream {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.streams[router]
+}

@@ -1,0 +1,144 @@
+package livequery
+
+import (
+	"encoding/json"
+	"iter"
+	"slices"
+	"sync/atomic"
+
+	"github.com/swampline/live/broker"
+	"github.com/swampline/live/internal/record"
+	"github.com/swampline/live/internal/wire"
+	"github.com/swampline/live/where"
+)
+
+// Verdict is what a change means to one query.
+type Verdict uint8
+
+// The verdicts. Unknown says that nobody here knows whether members that resumed hold the row; Doubt, that nobody here
+// knows what the row is now.
+const (
+	Nothing Verdict = iota
+	Create
+	Enter
+	Update
+	Leave
+	Delete
+	Unknown
+	Doubt
+	verdicts
+)
+
+var ops = [verdicts]string{Create: "create", Enter: "enter", Update: "update", Leave: "leave", Delete: "delete"}
+
+// Entry is one entry of the log as this hub resolved it.
+type Entry struct {
+	Position broker.Position
+	Changes  []*Change
+	Messages []record.Message
+	// Unreadable says that the entry could not be decoded: whatever it changed, nobody here knows.
+	Unreadable bool
+	// Size is the length of the entry on the log, in bytes.
+	Size int
+}
+
+// Streams yields each stream that the entry changed, once.
+func (e *Entry) Streams() iter.Seq[*Stream] {
+	return func(yield func(*Stream) bool) {
+		var seen []*Stream
+		for _, c := range e.Changes {
+			if slices.Contains(seen, c.stream) {
+				continue
+			}
+			seen = append(seen, c.stream)
+			if !yield(c.stream) {
+				return
+			}
+		}
+	}
+}
+
+// Change is one record of an entry, with what the stream knew of the row when it came by.
+type Change struct {
+	stream  *Stream
+	key     string
+	version []byte // as JSON
+	op      record.Op
+	values  []json.RawMessage // nil when the row is gone
+	changed []bool            // by field; nil when not known
+	// was is the row before, as far as predicates see it, nil when it did not exist. When the publisher, this hub and lists
+	// differ on what it was, others are the further ones: all were true once, and a member may hold the row by any.
+	was    where.Row
+	others []where.Row
+	now    where.Row
+	// wasUnknown says that neither the publisher nor this hub knows what the row was.
+	wasUnknown bool
+	// contiguous says that the row was just what members hold, so the changed fields alone bring them up to date.
+	contiguous bool
+	// stale says that a newer version went by before; now is that newer one.
+	stale bool
+	// doubtful says that versions do not tell what the row is now: members that might see it must look.
+	doubtful bool
+	// private says that it was resolved for one subscription, without what the stream knows.
+	private  bool
+	mutation string
+
+	encoded [verdicts]atomic.Pointer[[]byte]
+}
+
+// judge tells what the change means, given whether a predicate matches what the row was and is. This is the truth table of
+// the delivery contract.
+func (c *Change) judge(was, other, now bool) Verdict {
+	seen := was || other
+	switch {
+	case c.doubtful && (seen || now):
+		return Doubt
+	case c.stale && now:
+		return Nothing // the newer version has been told already to those who see it
+	case seen && !now:
+		if c.op == record.Delete && !c.stale {
+			return Delete
+		}
+		return Leave
+	case c.wasUnknown && !now:
+		return Unknown
+	case !now:
+		return Nothing
+	case !seen && c.op == record.Create:
+		return Create
+	case was && c.contiguous:
+		return Update
+	}
+	return Enter
+}
+
+// matches tells which of the change's rows a predicate matches.
+func (c *Change) matches(p *where.Predicate) (was, other, now bool) {
+	match := func(row where.Row) bool { return row != nil && p.Match(row) }
+	return match(c.was), slices.ContainsFunc(c.others, match), match(c.now)
+}
+
+// verdict judges the change for one predicate.
+func (c *Change) verdict(p *where.Predicate) Verdict { return c.judge(c.matches(p)) }
+
+// fragment returns the change as it stands in a message, encoded once for each verdict.
+func (c *Change) fragment(v Verdict) []byte {
+	if b := c.encoded[v].Load(); b != nil {
+		return *b
+	}
+	var values []json.RawMessage
+	var only []bool
+	switch v {
+	case Create, Enter:
+		values = c.values
+	case Update:
+		values, only = c.values, c.changed
+	}
+	b := c.stream.Schema.AppendRow(nil, ops[v], c.key, c.version, values, only)
+	if c.mutation != "" {
+		b = append(b[:len(b)-1], `,"mutation":`...)
+		b = append(wire.AppendString(b, c.mutation), '}')
+	}
+	c.encoded[v].Store(&b)
+	return b
+}

@@ -1,0 +1,124 @@
+package livequery
+
+import (
+	"sync"
+	"time"
+
+	"github.com/swampline/live/broker"
+	"github.com/swampline/live/internal/index"
+	"github.com/swampline/live/internal/wire"
+	"github.com/swampline/live/transport"
+	"github.com/swampline/live/where"
+)
+
+// Query is what identical subscriptions share: a predicate over a stream's rows, or a channel.
+type Query struct {
+	// ID is how data messages name the query; unique in a hub.
+	ID string
+	// Predicate is nil for a channel.
+	Predicate *where.Predicate
+
+	stream  *Stream // nil for a channel
+	channel string
+	handle  *index.Entry[*Query]
+	// since is the position from which on this query's verdicts are complete; touched is that of the last entry that
+	// concerned it; primed is set when a list was loaded here. All guarded by the stream's (or channels') lock.
+	since, touched, primed broker.Position
+	refs                   int
+	idle                   time.Time
+
+	// members holds the live subscriptions by shard; each shard's goroutine owns its slice.
+	members [][]Member
+}
+
+// Member is a live subscription to a query. Its methods are called by the goroutine of its shard.
+type Member interface {
+	// Deliver takes what one entry means to the query.
+	Deliver(d *Delivery)
+	// Slot is the member's place among its query's members of the shard, kept by the query.
+	Slot() *int
+}
+
+// Join adds a member. It is called by the shard's goroutine.
+func (q *Query) Join(shard int, m Member) {
+	*m.Slot() = len(q.members[shard])
+	q.members[shard] = append(q.members[shard], m)
+}
+
+// Part removes a member that joined. It is called by the shard's goroutine.
+func (q *Query) Part(shard int, m Member) {
+	members := q.members[shard]
+	last := len(members) - 1
+	moved := members[last]
+	members[*m.Slot()], *moved.Slot() = moved, *m.Slot()
+	members[last] = nil
+	q.members[shard] = members[:last]
+}
+
+// Members returns the live subscriptions of a shard. It is called by the shard's goroutine.
+func (q *Query) Members(shard int) []Member { return q.members[shard] }
+
+// Delivery is what one entry means to one query. The message is encoded when the first member takes it, once.
+type Delivery struct {
+	Query    *Query
+	Position broker.Position
+	// Unknown says that a row changed which members that are unsure may hold: they must be given a new snapshot.
+	Unknown bool
+	// Unreadable says that nobody here knows what the entry changed: every member must be given a new snapshot.
+	Unreadable bool
+
+	parts    []part
+	messages [][]byte
+	once     sync.Once
+	frame    *transport.Frame
+}
+
+type part struct {
+	change  *Change
+	verdict Verdict
+}
+
+// Frame returns the message for a member that calls the query by a name. All that call it by its ID share one.
+func (d *Delivery) Frame(name string) *transport.Frame {
+	if name != d.Query.ID {
+		return d.encode(name)
+	}
+	d.once.Do(func() { d.frame = d.encode(name) })
+	return d.frame
+}
+
+func (d *Delivery) encode(name string) *transport.Frame {
+	cursor := d.Position.String()
+	if d.Query.stream == nil {
+		return wire.ChannelMessage(name, cursor, d.messages...)
+	}
+	items := make([][]byte, len(d.parts))
+	for i, p := range d.parts {
+		items[i] = p.change.fragment(p.verdict)
+	}
+	return wire.Change(name, cursor, items...)
+}
+
+func (d *Delivery) add(c *Change, v Verdict) {
+	switch v {
+	case Nothing:
+	case Unknown:
+		d.Unknown = true
+	case Doubt:
+		d.Unreadable = true
+	default:
+		d.parts = append(d.parts, part{c, v})
+	}
+}
+
+// Empty reports whether there is nothing to tell.
+func (d *Delivery) Empty() bool { return d.parts == nil && d.messages == nil }
+
+// Keys calls yield with the key of each row that whoever takes the delivery may hold then, besides those that it held.
+func (d *Delivery) Keys(yield func(key string)) {
+	for _, p := range d.parts {
+		if p.verdict == Create || p.verdict == Enter {
+			yield(p.change.key)
+		}
+	}
+}

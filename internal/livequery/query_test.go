@@ -1,0 +1,319 @@
+package livequery
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/swampline/live/broker"
+	"github.com/swampline/live/internal/record"
+)
+
+func TestIdenticalSubscriptionsShareAQuery(t *testing.T) {
+	h := newHub(t)
+	a, same, other := h.acquire(`{"box":1,"id":2}`), h.acquire(`[{"id":{"in":[2]},"box":1}]`), h.acquire(boxB)
+	if a != same || a == other || a.ID == other.ID || a.Tag() != same.Tag() || a.Tag() == other.Tag() {
+		t.Errorf("%s %s %s; tags %s %s %s", a.ID, same.ID, other.ID, a.Tag(), same.Tag(), other.Tag())
+	}
+	if elsewhere := newHub(t).acquire(`{"id":2,"box":1}`); elsewhere.Tag() != a.Tag() {
+		t.Error("another hub gives the same list another tag")
+	}
+}
+
+func TestAQueryOutlivesItsLastSubscription(t *testing.T) {
+	h := newHub(t)
+	q := h.acquire(boxA)
+	h.acquire(boxA)
+	h.stream.Release(q)
+	h.stream.Expire(time.Now().Add(time.Hour))
+	if h.stream.Stats().Queries != 1 {
+		t.Fatal("a query that is referred to expired")
+	}
+	h.stream.Release(q)
+	h.stream.Expire(q.idle)
+	if h.acquire(boxA) != q {
+		t.Fatal("a query expired too soon")
+	}
+	h.stream.Release(q)
+	h.stream.Expire(time.Now().Add(time.Hour))
+	if h.stream.Stats().Queries != 0 {
+		t.Fatal("a query that nobody needs stays")
+	}
+	h.publish(created(v1))
+	if q.touched != q.since {
+		t.Error("an expired query is still told")
+	}
+	if again := h.acquire(boxA); again == q || again.ID == q.ID {
+		t.Error("an expired query came back")
+	}
+}
+
+func TestChannels(t *testing.T) {
+	r := NewRegistry(1)
+	c := NewChannels(r)
+	origin := func() broker.Position { return at(0) }
+	a, b := c.Acquire("a", origin), c.Acquire("b", origin)
+	if c.Acquire("a", origin) != a || a.ID == b.ID {
+		t.Fatal("the queries of channels are mixed up")
+	}
+	message := func(channel, data string) record.Message {
+		return record.Message{Channel: channel, Data: json.RawMessage(data)}
+	}
+	e := &Entry{Position: at(1), Messages: []record.Message{message("a", "1"), message("b", "2"), message("x", "3"), message("a", "4")}}
+	got := map[*Query]string{}
+	for _, d := range c.Match(e, nil) {
+		got[d.Query] += string(d.Frame(d.Query.ID).Items)
+		if again := d.Query.Replay(e, Knowledge{}); string(again.Frame(d.Query.ID).Data) != string(d.Frame(d.Query.ID).Data) {
+			t.Errorf("live %s, replayed %s", d.Frame(d.Query.ID).Data, again.Frame(d.Query.ID).Data)
+		}
+	}
+	if len(got) != 2 || got[a] != "1,4" || got[b] != "2" {
+		t.Errorf("told %v", got)
+	}
+	if d := a.Replay(&Entry{Position: at(2), Messages: []record.Message{message("b", "1")}}, Knowledge{}); d != nil {
+		t.Error("a message of another channel concerns it")
+	}
+	for _, d := range c.Match(&Entry{Position: at(3), Unreadable: true}, nil) {
+		if !d.Unreadable {
+			t.Error("an unreadable entry is not told")
+		}
+	}
+	a.Release(c)
+	a.Release(c)
+	b.Release(c)
+	c.Expire(time.Now().Add(time.Hour))
+	if len(c.queries) != 0 {
+		t.Errorf("%d channels stay", len(c.queries))
+	}
+}
+
+func TestUnchangedSince(t *testing.T) {
+	h := newHub(t)
+	h.publish(created(thing{7, 7, 1, ""}))
+	a := h.watch(boxA)
+	unchanged := func(n int, want bool, why string) {
+		t.Helper()
+		if got := h.stream.UnchangedSince(a.query, at(n)); got != want {
+			t.Errorf("since %d of %d: %v, want %v: %s", n, len(h.log), got, want, why)
+		}
+	}
+	unchanged(0, false, "the query was not there")
+	unchanged(1, true, "nothing came")
+	h.publish(created(thing{8, 8, 1, ""}))
+	unchanged(1, true, "it does not concern it")
+	h.publish(created(v1))
+	unchanged(2, false, "a row came")
+	unchanged(3, true, "it has been seen")
+	if h.stream.UnchangedSince(a.query, broker.Position{Epoch: 1, Major: 3}) {
+		t.Error("of another epoch")
+	}
+	h.publish(put(thing{9, 9, 1, ""}))
+	unchanged(3, true, "a list was loaded here: the row was not in it")
+
+	other := h.acquire(boxB)
+	h.publish(put(thing{10, 9, 1, ""}))
+	if h.stream.UnchangedSince(other, at(4)) {
+		t.Error("nobody here knows whether the row was in the list that another hub gave")
+	}
+	h.stream.Match(&Entry{Position: at(6), Unreadable: true}, at(0), nil)
+	unchanged(5, false, "nobody can say what came")
+	h.stream.Reset(at(10))
+	unchanged(6, false, "the log was lost")
+	unchanged(10, true, "it began anew")
+}
+
+// A query may be acquired while the hub is in the middle of a batch, whose first entries it was not matched with.
+func TestAQueryOfTheMiddleOfABatch(t *testing.T) {
+	h := newHub(t)
+	h.publish(created(v1))
+	q := h.stream.Acquire(h.stream.bind(t, boxA), func() broker.Position { return at(0) })
+	if h.stream.UnchangedSince(q, at(0)) {
+		t.Error("it does not know what was matched before it was there")
+	}
+}
+
+func TestPrimedBefore(t *testing.T) {
+	h := newHub(t)
+	q := h.acquire(boxA)
+	h.publish(created(v1))
+	if h.stream.PrimedBefore(q, at(5)) {
+		t.Error("before any list")
+	}
+	h.stream.Prime(q, nil, at(0)) // resolved 1 meanwhile
+	if h.stream.PrimedBefore(q, at(0)) || !h.stream.PrimedBefore(q, at(1)) {
+		t.Error("what was resolved before the list came is not known by it")
+	}
+	h.stream.Prime(q, nil, at(5))
+	if !h.stream.PrimedBefore(q, at(1)) {
+		t.Error("a second list makes nothing unknown")
+	}
+	h.stream.Reset(broker.Position{Epoch: 78})
+	h.stream.Prime(q, nil, at(5))
+	if h.stream.PrimedBefore(q, at(9)) || !q.primed.IsZero() {
+		t.Error("a list that was begun before the log was lost counts")
+	}
+	h.stream.Prime(q, nil, broker.Position{Epoch: 78})
+	if !h.stream.PrimedBefore(q, broker.Position{Epoch: 78, Major: 1}) {
+		t.Error("after the log was lost no list counts any more")
+	}
+}
+
+func TestUnreadableEntriesConcernEverybody(t *testing.T) {
+	h := newHub(t)
+	a, b := h.watch(boxA), h.watch(boxB)
+	h.log = append(h.log, nil)
+	for _, d := range h.stream.Match(&Entry{Position: at(1), Unreadable: true}, at(0), nil) {
+		for _, w := range h.clients {
+			if w.query == d.Query {
+				w.deliver(t, d)
+			}
+		}
+	}
+	a.was(t, "unreadable")
+	b.was(t, "unreadable")
+	bad := created(v1)
+	bad.Now["box"] = json.RawMessage(`"text"`)
+	if _, err := h.stream.Resolve(&bad, at(2)); err == nil {
+		t.Error("a field of the wrong type was taken")
+	}
+}
+
+func TestReplaySaysWhatTheStreamSaid(t *testing.T) {
+	h := newHub(t)
+	all := h.watch(`{}`)
+	h.publish(created(v1))
+	h.publish(updated(v1, v2), created(thing{2, 1, 1, ""}))
+	h.publish(put(v3))
+	h.publish(deleted(v3))
+	var told []string
+	for _, e := range h.log {
+		for _, p := range all.query.Replay(e, Knowledge{Sure: true}).parts {
+			told = append(told, ops[p.verdict]+" "+p.change.key)
+		}
+	}
+	all.was(t, told...)
+}
+
+func TestReplayOfAnUnknownRow(t *testing.T) {
+	h := newHub(t)
+	q := h.acquire(boxA)
+	h.publish(put(v2))
+	held := map[string]struct{}{"1": {}}
+	for name, c := range map[string]struct {
+		k    Knowledge
+		want string
+	}{
+		"nothing is known": {Knowledge{}, "unknown"},
+		"the hub knows":    {Knowledge{Sure: true}, ""},
+		"it holds it":      {Knowledge{Held: held}, "leave"},
+		"it does not":      {Knowledge{Held: map[string]struct{}{}}, ""},
+	} {
+		got := ""
+		if d := q.Replay(h.log[0], c.k); d != nil {
+			if got = "unknown"; !d.Unknown {
+				got = ops[d.parts[0].verdict]
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// Old history is resolved for one subscription, in its own order. It must lose no change because the stream knows a newer
+// one, and the first change that the stream resolved must fit what the subscription was told.
+func TestBackfill(t *testing.T) {
+	for base := range 6 {
+		t.Run(fmt.Sprint(base), func(t *testing.T) {
+			h := newHub(t)
+			h.watch(`{}`)
+			one, two, three := thing{1, 1, 1, "a"}, thing{1, 1, 2, "b"}, thing{1, 1, 3, "b"}
+			four, five := thing{1, 2, 4, "c"}, thing{1, 1, 5, "c"}
+			records := []record.Change{created(one), updated(one, two), updated(two, three), put(four), updated(four, five)}
+			for _, r := range records {
+				h.publish(r)
+			}
+			for from := range 6 {
+				behind := h.resume(boxA)
+				if from > 0 && from != 4 {
+					behind.hold([]thing{{}, one, two, three, four, five}[from])
+				}
+				behind.feed.Cursor = at(from).String()
+				old := h.stream.Backfill()
+				for i := from; i < len(records); i++ {
+					e := h.log[i]
+					if i < base {
+						c, err := old.Resolve(h.stream, &records[i], e.Position)
+						if err != nil {
+							t.Fatal(err)
+						}
+						e = &Entry{Position: e.Position, Changes: []*Change{c}}
+					}
+					d := behind.query.Replay(e, Knowledge{Old: old})
+					if d != nil && (d.Unknown || d.Unreadable) {
+						behind.hold(five) // a resync
+						break
+					}
+					if d != nil {
+						behind.deliver(t, d)
+					}
+				}
+				behind.holds(t, five)
+			}
+		})
+	}
+}
+
+func TestBackfillKnowsWhatWasLate(t *testing.T) {
+	h := newHub(t)
+	h.watch(boxC)
+	h.publish(updated(v2, v3))
+	late := updated(v1, v2)
+	h.publish(late)
+	b := h.acquire(boxB)
+	old := h.stream.Backfill()
+	c, err := old.Resolve(h.stream, &late, at(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := b.Replay(&Entry{Position: at(2), Changes: []*Change{c}}, Knowledge{Old: old}); d != nil {
+		t.Errorf("%s: the stale row is shown", d.Frame("").Data)
+	}
+	if c, err := old.Resolve(newStream(t), &late, at(2)); c != nil || err != nil {
+		t.Error("a change of another stream was resolved")
+	}
+	var none *Backfill
+	if c, err := none.Resolve(h.stream, &late, at(2)); c != nil || err != nil {
+		t.Error("a channel was given a change")
+	}
+}
+
+type member struct {
+	slot int
+	got  int
+}
+
+func (m *member) Deliver(*Delivery) { m.got++ }
+func (m *member) Slot() *int        { return &m.slot }
+
+func TestJoinAndPart(t *testing.T) {
+	q := NewRegistry(2).newQuery("k", at(0))
+	var all []*member
+	for range 5 {
+		m := &member{}
+		q.Join(1, m)
+		all = append(all, m)
+	}
+	for _, i := range []int{2, 4, 0, 1, 3} {
+		q.Part(1, all[i])
+		for at, m := range q.Members(1) {
+			if m == Member(all[i]) || *m.Slot() != at {
+				t.Fatalf("member %d: %v at %d", i, m, at)
+			}
+		}
+	}
+	if len(q.Members(1)) != 0 || len(q.Members(0)) != 0 {
+		t.Error("somebody stays")
+	}
+}

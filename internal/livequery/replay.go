@@ -1,0 +1,125 @@
+package livequery
+
+import (
+	"sync"
+
+	"github.com/swampline/live/broker"
+	"github.com/swampline/live/internal/record"
+	"github.com/swampline/live/where"
+)
+
+// Knowledge is what a subscription that catches up knows of the rows that it holds.
+type Knowledge struct {
+	// Held are the keys of all rows that it may hold; nil when it does not know.
+	Held map[string]struct{}
+	// Sure says that the stream knows every row that it may hold.
+	Sure bool
+	// Old resolved the entries that it was told and that are not in memory; nil when all were.
+	Old *Backfill
+}
+
+// Replay tells what an entry meant to the query, for a subscription that catches up; nil when it did not concern it.
+func (q *Query) Replay(e *Entry, k Knowledge) *Delivery {
+	d := &Delivery{Query: q, Position: e.Position}
+	if e.Unreadable {
+		d.Unreadable = true
+		return d
+	}
+	for _, m := range e.Messages {
+		if q.stream == nil && m.Channel == q.channel {
+			d.messages = append(d.messages, m.Data)
+		}
+	}
+	for _, c := range e.Changes {
+		if c.stream == q.stream {
+			d.add(c, c.replay(q.Predicate, k))
+		}
+	}
+	if d.Empty() && !d.Unknown && !d.Unreadable {
+		return nil
+	}
+	return d
+}
+
+// replay judges the change for one subscription that catches up.
+func (c *Change) replay(p *where.Predicate, k Knowledge) Verdict {
+	was, other, now := c.matches(p)
+	row, told := k.Old.leave(c)
+	sure := k.Sure && !c.private && !k.Old.Used()
+	_, held := k.Held[c.key]
+	v := c.judge(was, other || held || row != nil && p.Match(row), now)
+	switch {
+	case v == Unknown && (sure || k.Held != nil || told && !c.stale):
+		return Nothing // it surely does not hold the row
+	case v == Update && told:
+		return Enter // what it was told may differ from what the stream took the change as a difference to
+	}
+	return v
+}
+
+// Backfill resolves entries that this hub reads from the broker for one subscription that is far behind. It keeps the
+// states of their rows for itself: the stream's are of later.
+type Backfill struct {
+	stream *Stream
+
+	mu   sync.Mutex
+	rows rows
+}
+
+// Backfill returns a resolver for one subscription's way through old history.
+func (s *Stream) Backfill() *Backfill { return &Backfill{stream: s, rows: newRows()} }
+
+// Used reports whether a change was resolved. The subscription that it was for may then hold rows by states that the
+// stream does not know.
+func (b *Backfill) Used() bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.rows.states) > 0
+}
+
+// Resolve turns a record of old history into a change; nil when it is of another stream.
+func (b *Backfill) Resolve(s *Stream, r *record.Change, at broker.Position) (*Change, error) {
+	if b == nil || b.stream != s {
+		return nil, nil
+	}
+	c, err := s.change(r, at)
+	if err != nil {
+		return nil, err
+	}
+	c.private = true
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	// A newer version that went by before this entry is known to the stream, if it was the last. What went by later does
+	// not count: the subscription has yet to be told.
+	known := s.rows.states[r.Key]
+	if known != nil && at.After(known.position) && known.order(r) == late {
+		known.late(c, r)
+		return c, nil
+	}
+	b.rows.resolve(c, r, at)
+	if known != nil && at == known.position && known.ended != nil { // the stream doubted this very change
+		c.doubtful = true
+	}
+	return c, nil
+}
+
+// leave returns the row as a subscription was told it on its way through old history, and whether it was, when it comes to
+// a change of the row that the stream resolved: from the first one on it holds what the stream says.
+func (b *Backfill) leave(c *Change) (row where.Row, told bool) {
+	if b == nil || c.private {
+		return nil, false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.rows.states[c.key]
+	if s == nil {
+		return nil, false
+	}
+	b.rows.states[c.key] = &state{}
+	return s.row, true
+}

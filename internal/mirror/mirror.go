@@ -1,0 +1,188 @@
+// Package mirror is a client as docs/protocol.md describes it, for tests: it holds the rows of its subscriptions by the
+// cursor rule and the version rule, and says what breaks them.
+package mirror
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// Client holds what one connected client was told.
+type Client struct {
+	// Feeds are its subscriptions by id.
+	Feeds map[int64]*Feed
+	// Answers are the messages that answer others than subscriptions, in order.
+	Answers []Message
+}
+
+// Feed is one subscription.
+type Feed struct {
+	Query, Cursor string
+	Answered      bool
+	Rows          map[string]Row
+	// Messages are those of a channel.
+	Messages []string
+	// Resyncs are the reasons of its resyncs.
+	Resyncs []string
+	// Applied counts the changes and messages that were taken, Ignored those that had been seen.
+	Applied, Ignored int
+	// Ops are the changes that meant something, as "update 7".
+	Ops []string
+	// Ended is the problem with which it was refused or closed.
+	Ended json.RawMessage
+}
+
+// Row is one row.
+type Row struct {
+	Key     string                     `json:"key"`
+	Version json.RawMessage            `json:"version"`
+	Fields  map[string]json.RawMessage `json:"fields"`
+}
+
+// Message is one message of the server's.
+type Message struct {
+	Type, Query, Cursor, Reason string
+	ID                          int64
+	Rows                        []Row
+	Changes                     []struct {
+		Row
+		Op string
+	}
+	Messages []json.RawMessage
+	Problem  json.RawMessage
+	Row      *Row
+}
+
+// New returns a client without subscriptions.
+func New() *Client { return &Client{Feeds: map[int64]*Feed{}} }
+
+// Receive takes one message. The error says what the server did wrong.
+func (c *Client) Receive(data []byte) error {
+	var m Message
+	d := json.NewDecoder(bytes.NewReader(data))
+	if err := d.Decode(&m); err != nil || bytes.ContainsAny(data, "\n") {
+		return fmt.Errorf("no message: %q: %v", data, err)
+	}
+	feed := c.Feeds[m.ID]
+	switch m.Type {
+	case "snapshot", "resync", "resumed":
+		if feed == nil {
+			return nil // unsubscribed meanwhile
+		}
+		return feed.answer(m)
+	case "error", "closed":
+		if feed != nil && (m.Type == "closed") == feed.Answered {
+			feed.Ended = m.Problem
+			delete(c.Feeds, m.ID)
+		}
+	case "change", "message":
+		return c.data(m)
+	case "cursor":
+		for _, f := range c.Feeds {
+			if f.Answered && After(m.Cursor, f.Cursor) {
+				f.Cursor = m.Cursor
+			}
+		}
+		return nil
+	}
+	c.Answers = append(c.Answers, m)
+	return nil
+}
+
+func (f *Feed) answer(m Message) error {
+	switch {
+	case m.Type == "resumed" && (f.Answered || m.Cursor != f.Cursor):
+		return fmt.Errorf("resumed at %s, the cursor is %s (answered: %v)", m.Cursor, f.Cursor, f.Answered)
+	case m.Type == "snapshot" && f.Answered:
+		return fmt.Errorf("a second snapshot without a reason")
+	case m.Type == "resync":
+		if m.Reason == "" {
+			return fmt.Errorf("a resync without a reason")
+		}
+		f.Resyncs = append(f.Resyncs, m.Reason)
+	}
+	f.Answered, f.Query, f.Cursor = true, m.Query, m.Cursor
+	if m.Type != "resumed" {
+		f.Rows = map[string]Row{}
+		for _, r := range m.Rows {
+			if _, twice := f.Rows[r.Key]; twice {
+				return fmt.Errorf("row %s comes twice", r.Key)
+			}
+			f.Rows[r.Key] = r
+		}
+	}
+	return nil
+}
+
+func (c *Client) data(m Message) error {
+	for _, f := range c.Feeds {
+		if !f.Answered || f.Query != m.Query {
+			continue
+		}
+		if !After(m.Cursor, f.Cursor) {
+			f.Ignored++
+			continue
+		}
+		f.Cursor = m.Cursor
+		f.Applied++
+		for _, data := range m.Messages {
+			f.Messages = append(f.Messages, string(data))
+		}
+		for _, change := range m.Changes {
+			if err := f.apply(change.Op, change.Row); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (f *Feed) apply(op string, r Row) error {
+	held, ok := f.Rows[r.Key]
+	if ok && older(r.Version, held.Version) {
+		return nil
+	}
+	switch op {
+	case "create", "enter":
+		f.Rows[r.Key] = r
+	case "update":
+		if !ok {
+			return nil
+		}
+		merged := Row{Key: r.Key, Version: r.Version, Fields: map[string]json.RawMessage{}}
+		for _, fields := range []map[string]json.RawMessage{held.Fields, r.Fields} {
+			for name, value := range fields {
+				merged.Fields[name] = value
+			}
+		}
+		f.Rows[r.Key] = merged
+	case "leave", "delete":
+		if !ok {
+			return nil
+		}
+		delete(f.Rows, r.Key)
+	default:
+		return fmt.Errorf("unknown op %q", op)
+	}
+	f.Ops = append(f.Ops, op+" "+r.Key)
+	return nil
+}
+
+// After reports whether a cursor lies after another: in the same epoch.
+func After(a, b string) bool {
+	epoch, _, _ := strings.Cut(a, ".")
+	other, _, _ := strings.Cut(b, ".")
+	return epoch == other && a > b
+}
+
+// older reports whether a version is known to be before another.
+func older(a, b json.RawMessage) bool {
+	var m, n int64
+	if json.Unmarshal(a, &m) == nil && json.Unmarshal(b, &n) == nil {
+		return m < n
+	}
+	var s, t string
+	return json.Unmarshal(a, &s) == nil && json.Unmarshal(b, &t) == nil && After(t, s)
+}

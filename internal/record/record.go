@@ -1,0 +1,131 @@
+// Package record is the form in which changes travel on the log.
+//
+// A record holds the JSON of each declared field, computed once on the node that published it. So other nodes need no
+// Go value of the model, a view costs no second call of the application's code, and fields that were not declared never
+// reach the broker.
+package record
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+)
+
+// Entry is one element of the log: what one transaction or one request did, in order.
+type Entry struct {
+	// Format is the version of this form.
+	Format   int       `json:"v"`
+	Changes  []Change  `json:"changes,omitempty"`
+	Messages []Message `json:"messages,omitempty"`
+}
+
+// Format is the version of the form that this package writes and reads.
+const Format = 1
+
+// Change is what happened to one row.
+type Change struct {
+	Router string `json:"router"`
+	Key    string `json:"key"`
+	Op     Op     `json:"op"`
+	// Version is the model's own version of the row, nil when the model has none: then the position counts.
+	Version *int64 `json:"version,omitempty"`
+	// Now holds every declared field of the row as it is, nil when the row is gone.
+	Now Fields `json:"now,omitzero"`
+	// Was holds the fields that can be filtered on, as they were; nil when the publisher does not know.
+	Was Fields `json:"was,omitzero"`
+	// Changed names the fields that differ between was and now; nil when that is not known.
+	Changed []string `json:"changed,omitzero"`
+	// Mutation is the id that a client gave to the write that caused this.
+	Mutation string `json:"mutation,omitempty"`
+}
+
+// Fields maps a field's name to its JSON.
+type Fields map[string]json.RawMessage
+
+// Op says what is known about the row's life.
+type Op string
+
+// What can happen to a row.
+const (
+	Create Op = "create" // the row is new
+	Update Op = "update" // the row was there before
+	Put    Op = "put"    // the row is there; whether it was is not known
+	Delete Op = "delete" // the row is gone
+)
+
+// Message is what was published on a channel.
+type Message struct {
+	Channel string          `json:"channel"`
+	Data    json.RawMessage `json:"data"`
+}
+
+// Encode returns the entry as it is appended to the log.
+func Encode(e Entry) ([]byte, error) {
+	e.Format = Format
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(e); err != nil {
+		return nil, fmt.Errorf("record: %w", err)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// Decode reads what Encode wrote. It accepts nothing else: an entry that cannot be read in full may hide a change.
+func Decode(data []byte) (Entry, error) {
+	var e Entry
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&e); err != nil {
+		return Entry{}, fmt.Errorf("record: %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return Entry{}, errors.New("record: more than one value")
+	}
+	if e.Format != Format {
+		return Entry{}, fmt.Errorf("record: format %d, want %d", e.Format, Format)
+	}
+	for i := range e.Changes {
+		if err := e.Changes[i].check(); err != nil {
+			return Entry{}, err
+		}
+	}
+	for _, m := range e.Messages {
+		if m.Channel == "" || m.Data == nil {
+			return Entry{}, errors.New("record: a message without channel or data")
+		}
+	}
+	return e, nil
+}
+
+func (c *Change) check() error {
+	switch {
+	case c.Router == "" || c.Key == "":
+		return errors.New("record: a change without router or key")
+	case c.Op != Create && c.Op != Update && c.Op != Put && c.Op != Delete:
+		return fmt.Errorf("record: unknown op %q", c.Op)
+	case (c.Op == Delete) != (c.Now == nil):
+		return fmt.Errorf("record: op %s with the wrong fields", c.Op)
+	}
+	return nil
+}
+
+// Object is one row as a serializer hands it over: every declared field's JSON by the field's index.
+type Object struct {
+	Key     string
+	Version *int64
+	Values  []json.RawMessage
+}
+
+// AppendVersion appends the row's version as JSON: the model's own, or else the cursor.
+func AppendVersion(b []byte, version *int64, cursor string) []byte {
+	if version != nil {
+		return strconv.AppendInt(b, *version, 10)
+	}
+	b = append(b, '"')
+	b = append(b, cursor...)
+	return append(b, '"')
+}

@@ -1,0 +1,216 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/swampline/live/broker"
+	"github.com/swampline/live/internal/livequery"
+)
+
+const (
+	// chunk is how many entries are read from the log at once.
+	chunk = 256
+	// retry is the time until a subscription that could not be read from the broker is tried again.
+	retry = time.Second
+	// patience is how long the broker may take to answer.
+	patience = 10 * time.Second
+)
+
+// catchUp reads on from the log for the subscriptions that are behind, until they are live or the client has enough to
+// take. Transports call it, through Next and Poll, when they are ready to send: so history is read as fast as the
+// client takes it, and no faster.
+func (s *Session) catchUp(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		sub := s.readable()
+		var round uint
+		if sub != nil {
+			round = sub.round
+		}
+		s.mu.Unlock()
+		if sub == nil {
+			return nil
+		}
+		err := s.readOn(ctx, sub, round)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			s.env.Logger.WarnContext(ctx, "live: the broker's history cannot be read; trying again", "error", err, "session", s.id)
+			s.pause(sub, round)
+		}
+	}
+}
+
+// readable returns a subscription that is behind and can be read on; nil when there is none or when enough is queued. The
+// caller holds the lock.
+func (s *Session) readable() *subscription {
+	if s.closed || s.bytes > s.env.MaxQueueBytes/2 {
+		return nil
+	}
+	for _, sub := range s.subs {
+		if sub.state == behind && !sub.paused {
+			return sub
+		}
+	}
+	return nil
+}
+
+// pause leaves a subscription alone for a while.
+func (s *Session) pause(sub *subscription, round uint) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sub.state != behind || sub.round != round {
+		return
+	}
+	sub.paused = true
+	time.AfterFunc(retry, func() {
+		s.mu.Lock()
+		if sub.round == round {
+			sub.paused = false
+		}
+		s.mu.Unlock()
+		s.signal()
+	})
+}
+
+var errHubGone = errors.New("the hub has stopped")
+
+// readOn brings one subscription a step further. After an error it must be tried again later.
+func (s *Session) readOn(ctx context.Context, sub *subscription, round uint) error {
+	s.mu.Lock()
+	if sub.state != behind || sub.round != round {
+		s.mu.Unlock()
+		return nil
+	}
+	from, old, entries := sub.position, sub.old, sub.backlog
+	if old == nil {
+		old = newBackfill(sub.query)
+		sub.old = old
+	}
+	s.mu.Unlock()
+
+	if len(entries) == 0 {
+		var err error
+		reading, cancel := context.WithTimeout(ctx, patience)
+		entries, err = s.env.Log.Read(reading, from, chunk, old)
+		cancel()
+		if errors.Is(err, broker.ErrExpired) {
+			s.expired(sub, round, from)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if !s.replay(sub, round, entries) || len(entries) == chunk {
+		return nil
+	}
+	if !s.shard.call(ctx, func() { s.goLive(sub, round) }) {
+		return errHubGone
+	}
+	return nil
+}
+
+// expired starts a subscription anew that the log does not reach back to.
+func (s *Session) expired(sub *subscription, round uint, from broker.Position) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sub.state != behind || sub.round != round {
+		return
+	}
+	reason := tooSlow
+	if from.Epoch != s.env.Log.Position().Epoch {
+		reason = epochGone
+	}
+	sub.reload(reason, broker.Position{})
+}
+
+// replay tells a subscription that is behind what entries meant to it. It returns false if the subscription is not
+// behind any more, or if enough is queued; it keeps the entries that are left for the next time, since they were resolved
+// in order, once.
+func (s *Session) replay(sub *subscription, round uint, entries []*livequery.Entry) bool {
+	for i, e := range entries {
+		s.mu.Lock()
+		goesOn := sub.state == behind && sub.round == round && !s.closed && sub.follow(e)
+		full := goesOn && s.bytes > s.env.MaxQueueBytes
+		if full {
+			sub.backlog = entries[i+1:]
+		}
+		s.mu.Unlock()
+		if !goesOn || full {
+			return false
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sub.round == round {
+		sub.backlog = nil
+	}
+	return true
+}
+
+// follow takes one entry of the log. The session's lock is held.
+func (sub *subscription) follow(e *livequery.Entry) bool {
+	d := sub.query.Replay(e, livequery.Knowledge{Held: sub.held, Sure: !sub.unsure, Old: sub.old})
+	if d == nil {
+		sub.position = e.Position
+		return true
+	}
+	d.Unreadable = d.Unreadable || d.Unknown
+	return sub.tell(d, sub.position)
+}
+
+// goLive makes a subscription that has read all there was a member of its query. It runs on the shard's goroutine: what
+// the shard has told its members by now is what remains to be read, and it is in memory. What else is there by now it
+// reads, too: that may have been matched before the query, or its doubts, were known to the stream.
+func (s *Session) goLive(sub *subscription, round uint) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sub.state != behind || sub.round != round || s.closed || s.shard.upto.IsZero() {
+		return
+	}
+	if sub.old.Used() {
+		sub.beUnsure()
+	}
+	entries, ok := s.env.Log.Window(sub.position, chunk)
+	if !ok || len(entries) == chunk {
+		return // far behind once more: read on
+	}
+	for _, e := range entries {
+		if !sub.follow(e) {
+			return
+		}
+	}
+	sub.state = live
+	sub.held, sub.old, sub.backlog = nil, nil, nil
+	sub.query.Join(s.shard.index, sub)
+	s.signal()
+}
+
+// newBackfill returns a resolver of old history for a query; nil for a channel, which needs none.
+func newBackfill(q *livequery.Query) *livequery.Backfill {
+	if q.Stream() == nil {
+		return nil
+	}
+	return q.Stream().Backfill()
+}
+
+// Resync sends every subscription that is not of the present log back to the beginning: the log was lost or replaced. It
+// runs on the shard's goroutine.
+func (s *Session) Resync(reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	begin := s.shard.begin
+	for _, sub := range s.subs {
+		current := sub.position.Epoch == begin.Epoch && !begin.After(sub.position)
+		if (sub.state == live || sub.state == behind) && !current {
+			sub.reload(reason, begin)
+		}
+	}
+}
+
+// Shard returns the shard that owns the session.
+func (s *Session) Shard() *Shard { return s.shard }

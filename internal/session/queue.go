@@ -1,0 +1,148 @@
+package session
+
+import (
+	"context"
+
+	"github.com/swampline/live/internal/wire"
+	"github.com/swampline/live/transport"
+)
+
+// item is a frame in the queue.
+type item struct {
+	frame *transport.Frame
+	// data names the subscription whose data the frame is, nil for answers. Data can be read from the log again; it is what
+	// overflow drops.
+	data *subscription
+	// cursor says that the frame claims that everything before it was sent.
+	cursor bool
+}
+
+// push queues a frame.
+func (s *Session) push(i item) {
+	s.mu.Lock()
+	if !s.closed {
+		s.append(i)
+	}
+	s.mu.Unlock()
+}
+
+// append queues a frame. The caller holds the lock.
+func (s *Session) append(i item) {
+	s.queue = append(s.queue, i)
+	if i.data != nil {
+		s.bytes += len(i.frame.Data)
+	}
+	s.signal()
+}
+
+func (s *Session) signal() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// overflow drops the data that is queued and sends the subscriptions that it belonged to back to where the client is: the
+// log holds what was dropped. The others have lost nothing. It runs on the shard's goroutine; the caller holds the lock.
+func (s *Session) overflow() {
+	kept := s.queue[:0]
+	for _, i := range s.queue {
+		if i.data == nil && !i.cursor {
+			kept = append(kept, i)
+		}
+	}
+	clear(s.queue[len(kept):])
+	s.queue, s.bytes = kept, 0
+	for _, sub := range s.subs {
+		if !sub.queued {
+			continue
+		}
+		sub.queued, sub.position = false, sub.from
+		if sub.state == live {
+			sub.query.Part(s.shard.index, sub)
+			sub.state = behind
+		}
+		if sub.state == behind {
+			sub.forget()
+		}
+	}
+}
+
+// take returns what is queued. The caller holds the lock.
+func (s *Session) take() []*transport.Frame {
+	if len(s.queue) == 0 {
+		return nil
+	}
+	frames := make([]*transport.Frame, len(s.queue))
+	for n, i := range s.queue {
+		frames[n] = i.frame
+		if i.data != nil {
+			i.data.queued = false
+		}
+	}
+	clear(s.queue)
+	s.queue, s.bytes = s.queue[:0], 0
+	if cap(s.queue) > 256 {
+		s.queue = nil
+	}
+	return frames
+}
+
+// Next returns the frames that are ready, at least one.
+func (s *Session) Next(ctx context.Context) ([]*transport.Frame, error) {
+	for {
+		if err := s.catchUp(ctx); err != nil {
+			return nil, err
+		}
+		s.mu.Lock()
+		frames, closed := s.take(), s.closed
+		s.mu.Unlock()
+		if frames != nil {
+			return frames, nil
+		}
+		if closed {
+			return nil, transport.ErrClosed
+		}
+		select {
+		case <-s.wake:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// Cursor queues the position up to which the session was told everything, behind what is queued.
+func (s *Session) Cursor() {
+	s.shard.Do(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if frame := s.cursor(); frame != nil && !s.closed {
+			s.append(item{frame: frame, cursor: true})
+		}
+	})
+}
+
+// cursor returns the position up to which every answered subscription was told everything; nil when there is none. It runs
+// on the shard's goroutine; the caller holds the lock.
+func (s *Session) cursor() *transport.Frame {
+	reached := s.shard.upto
+	for _, sub := range s.subs {
+		if !sub.answered {
+			continue
+		}
+		at := sub.position
+		if sub.state == live && s.shard.upto.After(at) {
+			at = s.shard.upto
+		}
+		if at.Epoch != reached.Epoch { // between two logs
+			return nil
+		}
+		if reached.After(at) {
+			reached = at
+		}
+	}
+	if reached.IsZero() {
+		return nil
+	}
+	return wire.Cursor(reached.String())
+}

@@ -1,0 +1,280 @@
+// Package session is one connected client, whatever transport it is on: its subscriptions, its unanswered messages and the
+// queue of what it has not been sent.
+//
+// A session is only a cache of the log. A subscription that is not live, because it resumes, because its snapshot is still
+// being read, or because the client is slower than the changes, is just a position: it reads on from the log when the
+// client has taken what is queued. So the queue is bounded, and nothing is lost by dropping it.
+package session
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/swampline/live/broker"
+	"github.com/swampline/live/internal/livequery"
+	"github.com/swampline/live/internal/wire"
+	"github.com/swampline/live/transport"
+)
+
+// App answers what a client asks for. Its errors are Problems, or else internal.
+type App interface {
+	// Subscribe authorises a subscription and acquires its query.
+	Subscribe(ctx context.Context, m wire.Message) (Source, error)
+	// Call runs a verb, or publishes; it returns the position of the last change that this caused.
+	Call(ctx context.Context, m wire.Message) (wire.Answer, broker.Position, error)
+}
+
+// Source is an authorised subscription.
+type Source struct {
+	Query *livequery.Query
+	// Release pays the query back.
+	Release func()
+	// Load reads the rows that the caller may see, from a database that holds at least what the log holds up to a
+	// position. It returns them joined, and their keys. Nil for a channel.
+	Load func(ctx context.Context, at broker.Position) (rows []byte, keys []string, err error)
+}
+
+// Log is the hub's view of the log.
+type Log interface {
+	// Ready waits until the hub follows the log.
+	Ready(ctx context.Context) error
+	// Position is that up to which entries were matched and handed to the shards.
+	Position() broker.Position
+	// Wait returns when Position has reached p.
+	Wait(ctx context.Context, p broker.Position) error
+	// Window returns entries after p from memory, and whether memory reaches back to it.
+	Window(p broker.Position, limit int) ([]*livequery.Entry, bool)
+	// Read returns entries after p, from memory or the broker, at least one unless p is Position or later. The error
+	// wraps broker.ErrExpired when they are gone.
+	Read(ctx context.Context, p broker.Position, limit int, old *livequery.Backfill) ([]*livequery.Entry, error)
+	// Beyond reports whether p lies after the end of the log.
+	Beyond(ctx context.Context, p broker.Position) (bool, error)
+}
+
+// Env is what the sessions of a hub share.
+type Env struct {
+	App    App
+	Log    Log
+	Logger *slog.Logger
+	// MaxQueueBytes bounds the data that waits in a session's queue.
+	MaxQueueBytes int
+	// MaxSubscriptions bounds the subscriptions of a session.
+	MaxSubscriptions int
+	// MaxMessageBytes is what a message that is too large is told.
+	MaxMessageBytes int64
+	// Running counts the goroutines of sessions.
+	Running *sync.WaitGroup
+}
+
+// unanswered is how many messages of one session are worked on at once; further ones wait.
+const unanswered = 16
+
+// Session is one connected client. It implements transport.Session.
+type Session struct {
+	env    *Env
+	shard  *Shard
+	id     string
+	ctx    context.Context
+	cancel context.CancelFunc
+	slots  chan struct{}
+	wake   chan struct{}
+
+	mu     sync.Mutex
+	queue  []item
+	bytes  int // of data in the queue
+	subs   map[int64]*subscription
+	busy   int // messages and subscriptions without an answer
+	closed bool
+	// lastCall is closed when the newest call is answered.
+	lastCall <-chan struct{}
+	onClose  func()
+}
+
+var _ transport.Session = (*Session)(nil)
+
+// New returns a session whose application code sees the values of ctx, but not its end: a session outlives the request that
+// opened it. OnClose is called once when the session is over.
+func New(ctx context.Context, env *Env, shard *Shard, onClose func()) *Session {
+	s := &Session{
+		env: env, shard: shard, id: uuid.NewString(),
+		slots: make(chan struct{}, unanswered), wake: make(chan struct{}, 1),
+		subs: map[int64]*subscription{}, lastCall: noWait, onClose: onClose,
+	}
+	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	return s
+}
+
+// ID names the session.
+func (s *Session) ID() string { return s.id }
+
+// Hello queues the greeting of a stream.
+func (s *Session) Hello() { s.push(item{frame: wire.Hello(s.id)}) }
+
+// TooLarge answers a frame that the transport did not read to its end.
+func (s *Session) TooLarge() {
+	s.push(item{frame: wire.Error(0, wire.NewProblem(http.StatusRequestEntityTooLarge, "message_too_large",
+		"a message may have "+sizeText(s.env.MaxMessageBytes)+" at most"))})
+}
+
+// Receive takes newline-separated messages.
+func (s *Session) Receive(ctx context.Context, data []byte) error {
+	for line := range bytes.SplitSeq(data, []byte("\n")) {
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue
+		}
+		m, problem := wire.Parse(line)
+		if problem != nil {
+			s.push(item{frame: wire.Error(m.ID, problem)})
+			continue
+		}
+		if err := s.Handle(ctx, m); err != nil {
+			return err
+		}
+	}
+	if s.ctx.Err() != nil {
+		return transport.ErrClosed
+	}
+	return nil
+}
+
+// Handle takes one message. It returns when the message was accepted.
+func (s *Session) Handle(ctx context.Context, m wire.Message) error {
+	switch m.Type {
+	case wire.Ping:
+		s.push(item{frame: wire.Pong(m.ID)})
+	case wire.Unsubscribe:
+		s.unsubscribe(m)
+	case wire.Subscribe:
+		return s.work(ctx, m, s.subscribe(m))
+	default:
+		return s.work(ctx, m, func() { s.call(m) })
+	}
+	return nil
+}
+
+// work runs f, which answers m, on a goroutine of its own, as soon as fewer than the permitted number are running.
+func (s *Session) work(ctx context.Context, m wire.Message, f func()) error {
+	if f == nil {
+		return nil
+	}
+	s.mu.Lock()
+	s.busy++
+	s.mu.Unlock()
+	select {
+	case s.slots <- struct{}{}:
+	case <-ctx.Done():
+		s.answered()
+		return ctx.Err()
+	case <-s.ctx.Done():
+		s.answered()
+		return transport.ErrClosed
+	}
+	before, done := s.turn(m)
+	s.env.Running.Add(1)
+	go func() {
+		defer s.env.Running.Done()
+		defer func() {
+			if p := recover(); p != nil {
+				s.push(item{frame: wire.Error(m.ID, s.problem(NewPanicError(p)))})
+			}
+			close(done)
+			<-s.slots
+			s.answered()
+		}()
+		select {
+		case <-before:
+		case <-s.ctx.Done():
+			return
+		}
+		f()
+	}()
+	return nil
+}
+
+// turn returns what a message has to wait for, and what it closes when it is done. Calls and publishes of a session run one
+// after another, in the order in which they came: two writes of one client never swap. Subscribing waits for nobody.
+func (s *Session) turn(m wire.Message) (before <-chan struct{}, done chan struct{}) {
+	done = make(chan struct{})
+	if m.Type == wire.Subscribe {
+		return noWait, done
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before, s.lastCall = s.lastCall, done
+	return before, done
+}
+
+// noWait is closed.
+var noWait = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+
+// answered counts a message as answered.
+func (s *Session) answered() {
+	s.mu.Lock()
+	s.busy--
+	s.mu.Unlock()
+	s.signal()
+}
+
+// call runs a verb or a publish. Its answer comes behind the changes that it caused.
+func (s *Session) call(m wire.Message) {
+	answer, at, err := s.env.App.Call(s.ctx, m)
+	if err != nil {
+		s.push(item{frame: wire.Error(m.ID, s.problem(err))})
+		return
+	}
+	if !at.IsZero() {
+		answer.Cursor = at.String()
+		ctx, cancel := context.WithTimeout(s.ctx, 5*time.Second)
+		defer cancel()
+		_ = s.env.Log.Wait(ctx, at) // a broker that lags does not hold up the answer for ever
+	}
+	frame := wire.Result(m.ID, answer)
+	if !s.shard.call(s.ctx, func() { s.push(item{frame: frame}) }) {
+		s.push(item{frame: frame}) // the hub is gone, or the session
+	}
+}
+
+// problem words an error for the client and logs what the client is not told.
+func (s *Session) problem(err error) *wire.Problem {
+	p, internal := Problem(err)
+	if internal {
+		s.env.Logger.ErrorContext(s.ctx, "live: "+err.Error(), "session", s.id)
+	}
+	return p
+}
+
+// Close ends the session.
+func (s *Session) Close() { s.finish(nil) }
+
+// Finish ends the session with a last frame.
+func (s *Session) Finish(last *transport.Frame) { s.finish(last) }
+
+func (s *Session) finish(last *transport.Frame) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
+	if last != nil {
+		s.append(item{frame: last})
+	}
+	s.closed = true
+	subs := s.subs
+	s.subs = nil
+	for _, sub := range subs {
+		s.end(sub)
+	}
+	s.mu.Unlock()
+	s.cancel()
+	s.signal()
+	s.onClose()
+}
+
+// Tell queues a frame that belongs to no subscription.
+func (s *Session) Tell(f *transport.Frame) { s.push(item{frame: f}) }

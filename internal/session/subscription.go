@@ -1,0 +1,359 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/swampline/live/broker"
+	"github.com/swampline/live/internal/livequery"
+	"github.com/swampline/live/internal/wire"
+)
+
+// state is where a subscription is on its way to live.
+type state uint8
+
+const (
+	loading state = iota // its authorisation or its snapshot is under way
+	behind               // it reads on from the log, as fast as the client takes it
+	live                 // its shard tells it of each entry
+	ended
+)
+
+// subscription is one session's interest in a query. The session's lock guards it.
+type subscription struct {
+	session *Session
+	message wire.Message
+	state   state
+	query   *livequery.Query
+	release func()
+	slot    int
+	// name is how data messages name the query, towards this session.
+	name string
+	// answered says that the client was given a snapshot or its cursor was taken.
+	answered bool
+	// position is that up to which everything is queued. When data is queued, from is that up to which everything was before.
+	position, from broker.Position
+	queued         bool
+	// held are the keys of all rows that the subscription may hold, known while it catches up from its own snapshot.
+	held map[string]struct{}
+	// unsure says that it may hold rows by states that this hub never saw.
+	unsure bool
+	// old resolves entries that this hub no longer holds in memory; backlog are entries that were read and not told.
+	old     *livequery.Backfill
+	backlog []*livequery.Entry
+	// paused says that the log could not be read, and that it is too early to try again.
+	paused bool
+	// round counts the changes of state, so that work that was begun in one is not ended in another.
+	round uint
+}
+
+// The reasons of a resync.
+const (
+	historyGone = "history"
+	epochGone   = "epoch"
+	tooSlow     = "overflow"
+	unknownRow  = "unknown"
+)
+
+// subscribe takes a subscription under its id; it returns the work that is left, nil when it was refused.
+func (s *Session) subscribe(m wire.Message) func() {
+	after, resume, problem := m.After()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return nil
+	case problem != nil:
+	case s.subs[m.ID] != nil:
+		problem = wire.NewProblem(http.StatusConflict, "id_in_use", fmt.Sprintf("subscription %d exists: unsubscribe it first", m.ID))
+	case len(s.subs) >= s.env.MaxSubscriptions:
+		problem = wire.NewProblem(http.StatusTooManyRequests, "too_many_subscriptions",
+			fmt.Sprintf("a session may have %d subscriptions", s.env.MaxSubscriptions))
+	}
+	if problem != nil {
+		s.append(item{frame: wire.Error(m.ID, problem)})
+		return nil
+	}
+	sub := &subscription{session: s, message: m}
+	s.subs[m.ID] = sub
+	return func() { s.start(sub, 0, after, resume, "") } // after is zero, which Wait takes for reached, without a cursor
+}
+
+// start authorises a subscription, for the first time or anew, and gives it its first answer: resumed, when a cursor is given
+// that history covers, or else a snapshot. With a reason the snapshot is a resync, of a position that is not before after.
+func (s *Session) start(sub *subscription, round uint, after broker.Position, resume bool, reason string) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.refuse(sub, round, NewPanicError(p))
+		}
+	}()
+	ready, cancel := context.WithTimeout(s.ctx, patience)
+	defer cancel()
+	err := s.env.Log.Ready(ready)
+	var source Source
+	if err == nil {
+		source, err = s.env.App.Subscribe(s.ctx, sub.message)
+	}
+	if err != nil {
+		s.refuse(sub, round, err)
+		return
+	}
+	kept := false
+	defer func() {
+		if !kept {
+			source.Release()
+		}
+	}()
+	if !resume {
+		err = s.env.Log.Wait(s.ctx, after)
+	} else if reason, err = s.covers(source, after); err == nil && reason == "" {
+		kept = s.resumed(sub, round, source, after)
+		return
+	}
+	if err == nil {
+		kept, err = s.snapshot(sub, round, source, reason)
+	}
+	if err != nil {
+		s.refuse(sub, round, err)
+	}
+}
+
+// covers finds out whether the log holds what follows a cursor; the reason says why not.
+func (s *Session) covers(source Source, after broker.Position) (reason string, err error) {
+	log := s.env.Log
+	now := log.Position()
+	if after.Epoch != now.Epoch {
+		return epochGone, nil
+	}
+	if after.After(now) {
+		// The client was served by a hub that is ahead of this one; or the log has lost what the client has.
+		if beyond, err := log.Beyond(s.ctx, after); err != nil {
+			return "", unavailable(err)
+		} else if beyond {
+			return epochGone, nil
+		}
+		return "", nil
+	}
+	if _, ok := log.Window(after, 0); ok {
+		return "", nil
+	}
+	_, err = log.Read(s.ctx, after, 1, newBackfill(source.Query))
+	switch {
+	case err == nil:
+		return "", nil
+	case !errors.Is(err, broker.ErrExpired):
+		return "", unavailable(err)
+	case after.Epoch != log.Position().Epoch:
+		return epochGone, nil
+	}
+	return historyGone, nil
+}
+
+// resumed answers a subscription that continues after a cursor. It reports false when the subscription is not wanted any
+// more.
+func (s *Session) resumed(sub *subscription, round uint, source Source, after broker.Position) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !sub.adopt(round, source, after) {
+		return false
+	}
+	if stream := source.Query.Stream(); stream != nil && !stream.PrimedBefore(source.Query, after) {
+		sub.beUnsure()
+	}
+	s.append(item{frame: wire.Resumed(sub.message.ID, sub.name, after.String())})
+	return true
+}
+
+// snapshot loads what the subscription's caller may see and queues it. It reports false when the subscription is not
+// wanted any more.
+func (s *Session) snapshot(sub *subscription, round uint, source Source, reason string) (bool, error) {
+	at := s.env.Log.Position()
+	var rows []byte
+	var keys []string
+	if source.Load != nil {
+		var err error
+		if rows, keys, err = source.Load(s.ctx, at); err != nil {
+			return false, err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !sub.adopt(round, source, at) {
+		return false, nil
+	}
+	sub.held = make(map[string]struct{}, len(keys))
+	for _, key := range keys {
+		sub.held[key] = struct{}{}
+	}
+	s.append(item{frame: wire.Snapshot(sub.message.ID, sub.name, at.String(), reason, rows)})
+	return true, nil
+}
+
+// adopt gives a subscription that is still loading its query, and makes it read on from a position. The session's lock is
+// held.
+func (sub *subscription) adopt(round uint, source Source, at broker.Position) bool {
+	if sub.state != loading || sub.round != round || sub.session.closed {
+		return false
+	}
+	sub.query, sub.release = source.Query, source.Release
+	sub.name = sub.session.nameFor(sub, source.Query.ID)
+	sub.forget()
+	sub.state, sub.answered = behind, true
+	sub.position, sub.queued = at, false
+	return true
+}
+
+// beUnsure notes that the subscription may hold rows by states that this hub never saw. The session's lock is held.
+func (sub *subscription) beUnsure() {
+	if !sub.unsure {
+		sub.unsure = true
+		sub.query.Stream().Unsure(sub.query, 1)
+	}
+}
+
+// nameFor returns the name of a query for one of the session's subscriptions. Data that carries a name is for every
+// subscription that was told the name, and they must be in one place then: so a second one of the same query, which
+// catches up while the first is live, calls it by another name.
+func (s *Session) nameFor(sub *subscription, query string) string {
+	for _, other := range s.subs {
+		if other != sub && other.name == query {
+			return query + "." + strconv.FormatInt(sub.message.ID, 36)
+		}
+	}
+	return query
+}
+
+// forget drops what was read for the subscription and not told, and ends what is under way for it.
+func (sub *subscription) forget() {
+	sub.round++
+	sub.old, sub.backlog, sub.paused = nil, nil, false
+}
+
+// reload sends a subscription back to the beginning: its rights are evaluated anew and its rows are read anew, as they are
+// after a position. The session's lock is held; on the goroutine of the shard when the subscription is live.
+func (sub *subscription) reload(reason string, after broker.Position) {
+	s := sub.session
+	s.detach(sub)
+	sub.state = loading
+	sub.forget()
+	sub.held = nil
+	round := sub.round
+	s.busy++
+	s.env.Running.Add(1)
+	go func() {
+		defer s.env.Running.Done()
+		defer s.answered()
+		s.start(sub, round, after, false, reason)
+	}()
+}
+
+// detach takes a subscription from its query. On the goroutine of the shard when the subscription is live. The session's
+// lock is held.
+func (s *Session) detach(sub *subscription) {
+	if sub.query == nil {
+		return
+	}
+	if sub.state == live {
+		sub.query.Part(s.shard.index, sub)
+	}
+	if sub.unsure {
+		sub.unsure = false
+		sub.query.Stream().Unsure(sub.query, -1)
+	}
+	sub.release()
+	sub.query, sub.release = nil, nil
+}
+
+// refuse ends a subscription that could not be authorised or loaded.
+func (s *Session) refuse(sub *subscription, round uint, err error) {
+	problem := s.problem(err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sub.state != loading || sub.round != round || s.closed {
+		return
+	}
+	sub.state = ended
+	delete(s.subs, sub.message.ID)
+	answer := wire.Error
+	if sub.answered {
+		answer = wire.Closed
+	}
+	s.append(item{frame: answer(sub.message.ID, problem)})
+}
+
+// unsubscribe ends a subscription at the client's wish.
+func (s *Session) unsubscribe(m wire.Message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub := s.subs[m.ID]
+	if sub == nil {
+		if !s.closed {
+			s.append(item{frame: wire.Error(m.ID, wire.NewProblem(http.StatusNotFound, "not_found", "no such subscription"))})
+		}
+		return
+	}
+	delete(s.subs, m.ID)
+	s.end(sub)
+	s.append(item{frame: wire.Result(m.ID, wire.Answer{})})
+}
+
+// end takes a subscription out. The lock is held; what belongs to the shard is done there.
+func (s *Session) end(sub *subscription) {
+	if sub.state != live {
+		s.detach(sub)
+		sub.state = ended
+		return
+	}
+	s.shard.Do(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if sub.state == live {
+			s.detach(sub)
+		}
+		sub.state = ended
+	})
+}
+
+// Slot is the subscription's place among its query's members.
+func (sub *subscription) Slot() *int { return &sub.slot }
+
+// Deliver takes what an entry means to the query. It runs on the shard's goroutine.
+func (sub *subscription) Deliver(d *livequery.Delivery) {
+	s := sub.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sub.state != live || s.subs[sub.message.ID] != sub || !d.Position.After(sub.position) {
+		return
+	}
+	before := sub.position
+	if s.shard.upto.After(before) { // it was quiet for long, and history may not reach back to what it was told last
+		before = s.shard.upto
+	}
+	sub.tell(d, before)
+	if s.bytes > s.env.MaxQueueBytes {
+		s.overflow()
+	}
+}
+
+// tell queues a delivery, and reports whether the subscription goes on. Everything up to the position before was told
+// before. The session's lock is held.
+func (sub *subscription) tell(d *livequery.Delivery, before broker.Position) bool {
+	if d.Unreadable || d.Unknown && sub.unsure {
+		sub.reload(unknownRow, d.Position)
+		return false
+	}
+	if !d.Empty() {
+		if !sub.queued {
+			sub.queued, sub.from = true, before
+		}
+		sub.session.append(item{frame: d.Frame(sub.name), data: sub})
+		if sub.held != nil {
+			d.Keys(func(key string) { sub.held[key] = struct{}{} })
+		}
+	}
+	sub.position = d.Position
+	return true
+}

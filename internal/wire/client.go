@@ -1,0 +1,164 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/swampline/live/broker"
+)
+
+// Message is what a client sends: one of the types below, with the members that the type has.
+type Message struct {
+	Type     string          `json:"type"`
+	ID       int64           `json:"id"`
+	Router   string          `json:"router"`
+	Channel  string          `json:"channel"`
+	Where    json.RawMessage `json:"where"`
+	Order    string          `json:"order"`
+	Cursor   string          `json:"cursor"`
+	Verb     string          `json:"verb"`
+	Key      string          `json:"key"`
+	Version  json.RawMessage `json:"version"`
+	Data     json.RawMessage `json:"data"`
+	Mutation string          `json:"mutation"`
+
+	// Params is the filter of a request whose URL names the router, in place of Where: its values are text.
+	Params url.Values `json:"-"`
+}
+
+// The types of a client's messages.
+const (
+	Subscribe   = "subscribe"
+	Unsubscribe = "unsubscribe"
+	Publish     = "publish"
+	Call        = "call"
+	Ping        = "ping"
+)
+
+// MaxID is the largest id: the largest integer that JavaScript holds exactly.
+const MaxID = 1<<53 - 1
+
+// Parse reads one message. When it fails, the message that it returns holds the id if there was one, for the answer.
+func Parse(line []byte) (Message, *Problem) {
+	var m Message
+	if !utf8.Valid(line) { // data would travel on to other clients, whose WebSockets would break
+		return Message{ID: idOf(line)}, malformed("not UTF-8")
+	}
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&m); err != nil {
+		return Message{ID: idOf(line)}, malformed(sentence(err))
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return Message{ID: m.ID}, malformed("want one JSON object a line")
+	}
+	if m.ID <= 0 || m.ID > MaxID {
+		return Message{}, malformed("want an id, a positive integer").Field("id", "want a positive integer")
+	}
+	if p := m.check(); p != nil {
+		return Message{ID: m.ID}, p
+	}
+	return m, nil
+}
+
+// check refuses members that the message's type does not have, and the lack of those that it must have.
+func (m *Message) check() *Problem {
+	var allowed string
+	switch m.Type {
+	case Subscribe:
+		allowed = " router where order cursor "
+		if m.Channel != "" {
+			allowed = " channel cursor "
+		}
+		if m.Router == "" && m.Channel == "" {
+			return malformed("subscribe: want a router or a channel")
+		}
+	case Unsubscribe, Ping:
+		allowed = " "
+	case Publish:
+		allowed = " channel data "
+		if m.Channel == "" || m.Data == nil {
+			return malformed("publish: want a channel and data")
+		}
+	case Call:
+		allowed = " router verb where order key version data mutation "
+		if m.Router == "" || m.Verb == "" {
+			return malformed("call: want a router and a verb")
+		}
+	case "":
+		return malformed("want a type")
+	default:
+		return NewProblem(http.StatusBadRequest, "unknown_type",
+			fmt.Sprintf("no message type %q (want subscribe, unsubscribe, publish, call or ping)", clip(m.Type)))
+	}
+	for name, set := range map[string]bool{
+		"router": m.Router != "", "channel": m.Channel != "", "where": m.Where != nil, "order": m.Order != "",
+		"cursor": m.Cursor != "", "verb": m.Verb != "", "key": m.Key != "", "version": m.Version != nil,
+		"data": m.Data != nil, "mutation": m.Mutation != "",
+	} {
+		if set && !strings.Contains(allowed, " "+name+" ") {
+			return malformed(fmt.Sprintf("%s has no member %q here", m.Type, name))
+		}
+	}
+	if len(m.Mutation) > 64 {
+		return malformed("mutation: want a UUID").Field("mutation", "want a UUID")
+	}
+	return nil
+}
+
+// After returns the position of the message's cursor, and whether it has one.
+func (m *Message) After() (broker.Position, bool, *Problem) {
+	if m.Cursor == "" {
+		return broker.Position{}, false, nil
+	}
+	p, err := broker.ParsePosition(m.Cursor)
+	if err != nil {
+		return p, false, NewProblem(http.StatusBadRequest, "malformed_cursor",
+			fmt.Sprintf("%q is no cursor", clip(m.Cursor))).Field("cursor", "want a cursor that the server gave")
+	}
+	return p, true, nil
+}
+
+func malformed(detail string) *Problem {
+	return NewProblem(http.StatusBadRequest, "malformed_message", detail)
+}
+
+// idOf finds the id of a message that is otherwise wrong.
+func idOf(line []byte) int64 {
+	var m struct {
+		ID int64 `json:"id"`
+	}
+	if json.Unmarshal(line, &m) != nil || m.ID < 0 || m.ID > MaxID {
+		return 0
+	}
+	return m.ID
+}
+
+// sentence words an error of encoding/json for people.
+func sentence(err error) string {
+	switch e := err.(type) {
+	case *json.UnmarshalTypeError:
+		if e.Field == "" {
+			return "want a JSON object, got " + e.Value
+		}
+		return fmt.Sprintf("%s: got %s", e.Field, e.Value)
+	case *json.SyntaxError:
+		return fmt.Sprintf("not JSON at byte %d", e.Offset)
+	}
+	return clip(strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// clip shortens what came from a client before it is quoted.
+func clip(s string) string {
+	const limit = 40
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit], "") + "…"
+}

@@ -1,0 +1,57 @@
+// Package wire is the protocol's messages: it reads the client's and writes the server's.
+//
+// docs/protocol.md describes them, testdata/protocol holds one of each form, and this package's tests read them from there.
+package wire
+
+import (
+	"encoding/json"
+	"net/http"
+)
+
+// Problem is an error as a client sees it: RFC 9457 problem details with a stable code.
+type Problem struct {
+	Title  string              `json:"title"`
+	Status int                 `json:"status"`
+	Code   string              `json:"code"`
+	Detail string              `json:"detail,omitempty"`
+	Errors map[string][]string `json:"errors,omitempty"`
+	// Current is the row as it is now, in a conflict.
+	Current json.RawMessage `json:"current,omitempty"`
+}
+
+// NewProblem returns a problem whose title is the status's.
+func NewProblem(status int, code, detail string) *Problem {
+	title := http.StatusText(status)
+	if status == http.StatusUnprocessableEntity {
+		title = "Unprocessable Content" // RFC 9110's name; net/http keeps the one of RFC 4918
+	}
+	return &Problem{Title: title, Status: status, Code: code, Detail: detail}
+}
+
+// Field returns p with a message for a field.
+func (p *Problem) Field(name, message string) *Problem {
+	if p.Errors == nil {
+		p.Errors = map[string][]string{}
+	}
+	p.Errors[name] = append(p.Errors[name], message)
+	return p
+}
+
+// Error returns the code and the sentence.
+func (p *Problem) Error() string { return p.Code + ": " + p.Detail }
+
+// JSON returns the problem as it is sent.
+func (p *Problem) JSON() []byte {
+	if p.Title == "" {
+		titled := *p
+		titled.Title = NewProblem(p.Status, "", "").Title
+		p = &titled
+	}
+	b, err := Marshal(p)
+	if err != nil { // a Current that is no JSON: say the rest
+		slim := *p
+		slim.Current = nil
+		b, _ = Marshal(&slim)
+	}
+	return b
+}

@@ -1,0 +1,217 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/swampline/live/transport"
+)
+
+// Version is the version of the protocol that this package speaks.
+const Version = 1
+
+// Marshal is json.Marshal that leaves <, > and & as they are: what goes out is JSON, never HTML. It is always UTF-8,
+// whatever a MarshalJSON returns, for a WebSocket breaks over anything else.
+func Marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	data := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	if !utf8.Valid(data) {
+		data = bytes.ToValidUTF8(data, []byte("\uFFFD"))
+	}
+	return data, nil
+}
+
+// AppendString appends s as a JSON string.
+func AppendString(b []byte, s string) []byte {
+	plain := true
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
+			plain = false
+			break
+		}
+	}
+	if plain {
+		b = append(b, '"')
+		b = append(b, s...)
+		return append(b, '"')
+	}
+	quoted, _ := Marshal(s) // a string always marshals
+	return append(b, quoted...)
+}
+
+// head begins a message.
+func head(typ string) []byte {
+	b := make([]byte, 0, 128)
+	b = append(b, `{"type":"`...)
+	b = append(b, typ...)
+	return append(b, '"')
+}
+
+func member(b []byte, name, value string) []byte {
+	b = append(b, `,"`...)
+	b = append(b, name...)
+	b = append(b, `":`...)
+	return AppendString(b, value)
+}
+
+func number(b []byte, name string, value int64) []byte {
+	b = append(b, `,"`...)
+	b = append(b, name...)
+	b = append(b, `":`...)
+	return strconv.AppendInt(b, value, 10)
+}
+
+func raw(b []byte, name string, value []byte) []byte {
+	b = append(b, `,"`...)
+	b = append(b, name...)
+	b = append(b, `":`...)
+	return append(b, value...)
+}
+
+// Hello greets a new session.
+func Hello(session string) *transport.Frame {
+	b := number(head("hello"), "protocol", Version)
+	return &transport.Frame{Type: "hello", Data: append(member(b, "session", session), '}'), Quiet: true}
+}
+
+// Snapshot answers a subscribe. Rows are joined JSON objects without the brackets; nil for a channel, which has none. With a
+// reason it is a resync.
+func Snapshot(id int64, query, cursor, reason string, rows []byte) *transport.Frame {
+	typ := "snapshot"
+	if reason != "" {
+		typ = "resync"
+	}
+	b := head(typ)
+	if id != 0 {
+		b = number(b, "id", id)
+	}
+	if query != "" {
+		b = member(b, "query", query)
+	}
+	b = member(b, "cursor", cursor)
+	if reason != "" {
+		b = member(b, "reason", reason)
+	}
+	if rows != nil {
+		b = append(b, `,"rows":[`...)
+		b = append(b, rows...)
+		b = append(b, ']')
+	}
+	return &transport.Frame{Type: typ, Cursor: cursor, Data: append(b, '}')}
+}
+
+// Resumed answers a subscribe whose cursor history covers.
+func Resumed(id int64, query, cursor string) *transport.Frame {
+	b := number(head("resumed"), "id", id)
+	b = member(member(b, "query", query), "cursor", cursor)
+	return &transport.Frame{Type: "resumed", Cursor: cursor, Data: append(b, '}'), Quiet: true}
+}
+
+// Change tells what one entry did to the rows of a query. Items are joined JSON objects without the brackets.
+func Change(query, cursor string, items ...[]byte) *transport.Frame {
+	return data("change", "changes", query, cursor, items)
+}
+
+// ChannelMessage tells what one entry published on a channel.
+func ChannelMessage(query, cursor string, items ...[]byte) *transport.Frame {
+	return data("message", "messages", query, cursor, items)
+}
+
+func data(typ, list, query, cursor string, items [][]byte) *transport.Frame {
+	size := len(query) + len(cursor) + 64
+	for _, item := range items {
+		size += len(item) + 1
+	}
+	b := make([]byte, 0, size)
+	b = append(b, `{"type":"`...)
+	b = append(b, typ...)
+	b = append(b, `","query":"`...)
+	b = append(b, query...)
+	b = append(b, `","cursor":"`...)
+	b = append(b, cursor...)
+	b = append(b, `","`...)
+	b = append(b, list...)
+	b = append(b, `":[`...)
+	from := len(b)
+	for i, item := range items {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, item...)
+	}
+	to := len(b)
+	b = append(b, `]}`...)
+	return &transport.Frame{Type: typ, Cursor: cursor, Data: b, Items: b[from:to:to]}
+}
+
+// Cursor moves the answered subscriptions of a session.
+func Cursor(cursor string) *transport.Frame {
+	return &transport.Frame{Type: "cursor", Cursor: cursor, Data: append(member(head("cursor"), "cursor", cursor), '}'), Quiet: true}
+}
+
+// Answer is what a call, publish or unsubscribe comes to.
+type Answer struct {
+	// Cursor is the position of the last change that it caused, or empty.
+	Cursor string
+	// Row is the row of get, create and update.
+	Row []byte
+	// Rows are the joined rows of list; nil when the verb answers with none.
+	Rows []byte
+	// Key and Version are those of Row.
+	Key     string
+	Version *int64
+}
+
+// Result answers a message that went well.
+func Result(id int64, a Answer) *transport.Frame {
+	b := number(head("result"), "id", id)
+	if a.Cursor != "" {
+		b = member(b, "cursor", a.Cursor)
+	}
+	if a.Row != nil {
+		b = raw(b, "row", a.Row)
+	}
+	if a.Rows != nil {
+		b = append(b, `,"rows":[`...)
+		b = append(b, a.Rows...)
+		b = append(b, ']')
+	}
+	return &transport.Frame{Type: "result", Data: append(b, '}')}
+}
+
+// Error refuses a message; id 0 when it had none.
+func Error(id int64, p *Problem) *transport.Frame { return refusal("error", id, p) }
+
+// Closed ends a subscription.
+func Closed(id int64, p *Problem) *transport.Frame { return refusal("closed", id, p) }
+
+func refusal(typ string, id int64, p *Problem) *transport.Frame {
+	b := head(typ)
+	if id != 0 {
+		b = number(b, "id", id)
+	}
+	problem := p.JSON()
+	return &transport.Frame{Type: typ, Data: append(raw(b, "problem", problem), '}'), Problem: problem, Status: p.Status}
+}
+
+// Reconnect asks the client to come back after so many milliseconds.
+func Reconnect(after int64) *transport.Frame {
+	return &transport.Frame{Type: "reconnect", Data: append(number(head("reconnect"), "after", after), '}')}
+}
+
+// Status tells whether the hub's broker can be reached.
+func Status(degraded bool) *transport.Frame {
+	return &transport.Frame{Type: "status", Data: append(raw(head("status"), "degraded", strconv.AppendBool(nil, degraded)), '}')}
+}
+
+// Pong answers ping.
+func Pong(id int64) *transport.Frame {
+	return &transport.Frame{Type: "pong", Data: append(number(head("pong"), "id", id), '}')}
+}

@@ -1,0 +1,166 @@
+package live
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/swampline/live/internal/wire"
+	"github.com/swampline/live/transport"
+)
+
+const protocolDir = "testdata/protocol"
+
+// forms are the message forms of testdata/protocol by file name, without the newline.
+func forms(t *testing.T, prefix string) map[string]string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(protocolDir, prefix+"*.json"))
+	if err != nil || len(names) == 0 {
+		t.Fatal("no files", err)
+	}
+	all := map[string]string{}
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.TrimSuffix(string(data), "\n")
+		if strings.Contains(text, "\n") {
+			t.Errorf("%s: a message is one line", name)
+		}
+		all[strings.TrimSuffix(filepath.Base(name), ".json")] = text
+	}
+	return all
+}
+
+func TestProtocolPageShowsEachFormAndNoOther(t *testing.T) {
+	page, err := os.ReadFile("docs/protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown []string
+	inside := false
+	for line := range strings.SplitSeq(string(page), "\n") {
+		switch {
+		case line == "```json":
+			inside = true
+		case line == "```":
+			inside = false
+		case inside:
+			shown = append(shown, line)
+		}
+	}
+	files := forms(t, "")
+	for name, text := range files {
+		if !slices.Contains(shown, text) {
+			t.Errorf("docs/protocol.md does not show %s.json: %s", name, text)
+		}
+	}
+	for _, line := range shown {
+		found := false
+		for _, text := range files {
+			found = found || text == line
+		}
+		if !found {
+			t.Errorf("no file of %s has what docs/protocol.md shows: %s", protocolDir, line)
+		}
+	}
+	if len(shown) != len(files) {
+		t.Errorf("docs/protocol.md shows %d messages, %s has %d", len(shown), protocolDir, len(files))
+	}
+}
+
+func raw(text string) json.RawMessage { return json.RawMessage(text) }
+
+func TestClientsFormsAreRead(t *testing.T) {
+	const mutation = "01890a5d-ac96-774b-bcce-b302099a805"
+	listed := wire.Message{Type: "subscribe", ID: 1, Router: "todos", Where: raw(`{"list_id":7,"done":false}`), Order: "-created_at"}
+	resumed := listed
+	resumed.Cursor = "4fk2m9qa.2sy"
+	want := map[string]wire.Message{
+		"client-subscribe":         listed,
+		"client-subscribe-resume":  resumed,
+		"client-subscribe-channel": {Type: "subscribe", ID: 2, Channel: "chat:7", Cursor: "4fk2m9qa.2sy"},
+		"client-unsubscribe":       {Type: "unsubscribe", ID: 1},
+		"client-publish":           {Type: "publish", ID: 3, Channel: "chat:7", Data: raw(`{"text":"hello"}`)},
+		"client-call-list":         {Type: "call", ID: 4, Router: "todos", Verb: "list", Where: raw(`{"done":false}`), Order: "-created_at"},
+		"client-call-get":          {Type: "call", ID: 5, Router: "todos", Verb: "get", Key: "42"},
+		"client-call-create":       {Type: "call", ID: 6, Router: "todos", Verb: "create", Data: raw(`{"title":"milk"}`), Mutation: mutation + "7"},
+		"client-call-update":       {Type: "call", ID: 7, Router: "todos", Verb: "update", Key: "42", Version: raw("7"), Data: raw(`{"done":true}`), Mutation: mutation + "8"},
+		"client-call-delete":       {Type: "call", ID: 8, Router: "todos", Verb: "delete", Key: "42", Version: raw("8"), Mutation: mutation + "9"},
+		"client-ping":              {Type: "ping", ID: 9},
+	}
+	files := forms(t, "client-")
+	for name, text := range files {
+		got, problem := wire.Parse([]byte(text))
+		if problem != nil {
+			t.Errorf("%s is refused: %v", name, problem)
+			continue
+		}
+		if a, b := members(t, got), members(t, want[name]); a != b {
+			t.Errorf("%s is read as\n%s\nwant\n%s", name, a, b)
+		}
+		if _, _, problem := got.After(); problem != nil {
+			t.Errorf("%s: %v", name, problem)
+		}
+	}
+	if len(files) != len(want) {
+		t.Errorf("%d files, %d expectations", len(files), len(want))
+	}
+}
+
+func members(t *testing.T, m wire.Message) string {
+	t.Helper()
+	text, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestServersFormsAreWritten(t *testing.T) {
+	const (
+		created = `"mutation":"01890a5d-ac96-774b-bcce-b302099a8057"`
+		row     = `{"key":"42","version":7,"fields":{"id":42,"list_id":7,"title":"milk","done":false}}`
+		done    = `{"key":"42","version":8,"fields":{"id":42,"list_id":7,"title":"milk","done":true}}`
+	)
+	refused := wire.NewProblem(422, "invalid_value", `field "title": want a string, got the number 7`).Field("title", "want a string, got the number 7")
+	conflict := wire.NewProblem(409, "conflict", "the object was changed by somebody else")
+	conflict.Current = raw(`{"key":"42","version":9,"fields":{"id":42,"list_id":7,"title":"soy milk","done":false}}`)
+	change := func(offset, item string) *transport.Frame { return wire.Change("k3", "4fk2m9qa."+offset, []byte(item)) }
+	want := map[string]*transport.Frame{
+		"server-hello":    wire.Hello("5f2a1c0e-7c1f-4a53-9a55-0b1f0d7a8f11"),
+		"server-snapshot": wire.Snapshot(1, "k3", "4fk2m9qa.2sy", "", []byte(row)),
+		"server-resumed":  wire.Resumed(1, "k3", "4fk2m9qa.2sy"),
+		"server-resync":   wire.Snapshot(1, "k3", "4fk2m9qa.2sz", "history", []byte(row)),
+		"server-change-create": change("2t0", `{"op":"create","key":"43","version":1,"fields":{"id":43,"list_id":7,"title":"eggs","done":false},`+
+			created+`}`),
+		"server-change-enter":   change("2t1", `{"op":"enter","key":"44","version":3,"fields":{"id":44,"list_id":7,"title":"tea","done":false}}`),
+		"server-change-update":  change("2t2", `{"op":"update","key":"42","version":8,"fields":{"title":"oat milk"}}`),
+		"server-change-leave":   change("2t3", `{"op":"leave","key":"42","version":9}`),
+		"server-change-delete":  change("2t4", `{"op":"delete","key":"43","version":2}`),
+		"server-message":        wire.ChannelMessage("c5", "4fk2m9qa.2t5", []byte(`{"text":"hello"}`)),
+		"server-cursor":         wire.Cursor("4fk2m9qa.2t6"),
+		"server-result":         wire.Result(7, wire.Answer{Cursor: "4fk2m9qa.2t2", Row: []byte(done)}),
+		"server-result-list":    wire.Result(4, wire.Answer{Cursor: "4fk2m9qa.2t2", Rows: []byte(done)}),
+		"server-result-empty":   wire.Result(8, wire.Answer{Cursor: "4fk2m9qa.2t4"}),
+		"server-error":          wire.Error(6, refused),
+		"server-error-conflict": wire.Error(7, conflict),
+		"server-closed":         wire.Closed(1, wire.NewProblem(403, "forbidden", "you may no longer see these rows")),
+		"server-reconnect":      wire.Reconnect(1200),
+		"server-status":         wire.Status(true),
+		"server-pong":           wire.Pong(9),
+	}
+	files := forms(t, "server-")
+	for name, frame := range want {
+		if string(frame.Data) != files[name] {
+			t.Errorf("%s is written as\n%s\nwant\n%s", name, frame.Data, files[name])
+		}
+	}
+	if len(files) != len(want) {
+		t.Errorf("%d files, %d expectations", len(files), len(want))
+	}
+}

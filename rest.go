@@ -1,0 +1,183 @@
+package live
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/swampline/live/broker"
+	"github.com/swampline/live/internal/wire"
+)
+
+// reserved are the words of the protocol in a query string; everything else there is a filter.
+var reserved = []string{"cursor", "wait", "order", "protocol", "transport", "channel"}
+
+// serveRouter serves a router's URL: its list, the changes to it, and create.
+func (h *Hub) serveRouter(w http.ResponseWriter, r *http.Request, to route) error {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		query := r.URL.Query()
+		m := wire.Message{
+			Type: wire.Subscribe, ID: 1, Router: to.router,
+			Params: query, Order: query.Get("order"), Cursor: cursorOf(r),
+		}
+		for _, word := range reserved {
+			delete(query, word)
+		}
+		if r.Method == http.MethodGet && (m.Cursor != "" || isUpgrade(r) || strings.Contains(r.Header.Get("Accept"), "text/event-stream")) {
+			return h.drain(w, r, &m, nil)
+		}
+		if _, err := h.wait(r); err != nil { // a list is answered at once, but a mistake is one
+			return err
+		}
+		return h.serveList(w, r, m)
+	case http.MethodPost:
+		body, err := h.body(w, r, "application/json")
+		if err != nil {
+			return err
+		}
+		return h.serveCall(w, r, wire.Message{Type: wire.Call, ID: 1, Router: to.router, Verb: "create", Data: body}, http.StatusCreated)
+	}
+	return methodNotAllowed(w, h.allow(to))
+}
+
+// allow returns the methods that the URL of a router or a row takes: those of the verbs that exist.
+func (h *Hub) allow(to route) string {
+	var methods []string
+	add := func(exists bool, names ...string) {
+		if exists {
+			methods = append(methods, names...)
+		}
+	}
+	v := h.endpointOf(to.router).verbs
+	if to.key == "" {
+		add(v.list != nil, "GET", "HEAD")
+		add(v.create != nil, "POST")
+	} else {
+		add(v.get != nil, "GET", "HEAD")
+		add(v.update != nil, "PATCH")
+		add(v.delete != nil, "DELETE")
+	}
+	return strings.Join(methods, ", ")
+}
+
+// serveList answers with the rows that the caller may see, or with 304 when nothing that concerns them has changed since.
+func (h *Hub) serveList(w http.ResponseWriter, r *http.Request, m wire.Message) (err error) {
+	defer guard(&err)
+	e := h.endpointOf(m.Router)
+	if e.verbs.list == nil {
+		return unknownVerb(e, "list")
+	}
+	if err := h.engine.Ready(r.Context()); err != nil {
+		return err
+	}
+	p, order, err := e.query(r.Context(), m)
+	if err != nil {
+		return err
+	}
+	q := e.stream.Acquire(p, h.engine.Position)
+	defer e.stream.Release(q)
+
+	header := w.Header()
+	header.Set("Content-Type", "application/json")
+	header.Set("Cache-Control", "private, no-cache")
+	header.Add("Vary", "Accept, Cookie, Authorization")
+	if seen, ok := etagCursor(r.Header.Get("If-None-Match"), q.Tag()); ok && e.stream.UnchangedSince(q, seen) {
+		header.Set("ETag", etag(seen, q.Tag()))
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	at := h.engine.Position()
+	rows, _, err := e.snapshot(r.Context(), q, p, order, at)
+	if err != nil {
+		return err
+	}
+	header.Set("ETag", etag(at, q.Tag()))
+	_, _ = w.Write(append(wire.Snapshot(0, "", at.String(), "", rows).Data, '\n'))
+	return nil
+}
+
+// etag names a list at a position: the position, and the predicate with the caller's rights in it.
+func etag(at broker.Position, tag string) string { return `"` + at.String() + "~" + tag + `"` }
+
+// etagCursor finds the position in an If-None-Match header.
+func etagCursor(header, tag string) (broker.Position, bool) {
+	for candidate := range strings.SplitSeq(header, ",") {
+		candidate = strings.Trim(strings.TrimPrefix(strings.TrimSpace(candidate), "W/"), `"`)
+		if cursor, of, ok := strings.Cut(candidate, "~"); ok && of == tag {
+			if p, err := broker.ParsePosition(cursor); err == nil {
+				return p, true
+			}
+		}
+	}
+	return broker.Position{}, false
+}
+
+// serveRow serves a row's URL.
+func (h *Hub) serveRow(w http.ResponseWriter, r *http.Request, to route) error {
+	m := wire.Message{Type: wire.Call, ID: 1, Router: to.router, Key: to.key}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		m.Verb = "get"
+		return h.serveCall(w, r, m, http.StatusOK)
+	case http.MethodPatch:
+		body, err := h.body(w, r, "application/json", "application/merge-patch+json")
+		if err != nil {
+			return err
+		}
+		m.Verb, m.Data, m.Version = "update", body, ifMatch(r)
+		return h.serveCall(w, r, m, http.StatusOK)
+	case http.MethodDelete:
+		m.Verb, m.Version = "delete", ifMatch(r)
+		return h.serveCall(w, r, m, http.StatusNoContent)
+	}
+	return methodNotAllowed(w, h.allow(to))
+}
+
+// ifMatch returns the version that a writer saw, as JSON.
+func ifMatch(r *http.Request) json.RawMessage {
+	text := strings.TrimPrefix(strings.TrimSpace(r.Header.Get("If-Match")), "W/")
+	if text == "" {
+		return nil
+	}
+	if n, err := strconv.ParseInt(strings.Trim(text, `"`), 10, 64); err == nil {
+		return strconv.AppendInt(nil, n, 10)
+	}
+	return wire.AppendString(nil, strings.Trim(text, `"`))
+}
+
+// serveCall runs a verb and answers with the row.
+func (h *Hub) serveCall(w http.ResponseWriter, r *http.Request, m wire.Message, status int) error {
+	if err := h.engine.Ready(r.Context()); err != nil {
+		return err
+	}
+	answer, at, err := app{h}.Call(r.Context(), m)
+	if err != nil {
+		return err
+	}
+	header := w.Header()
+	header.Set("Cache-Control", "private, no-cache")
+	header.Add("Vary", "Cookie, Authorization")
+	if !at.IsZero() {
+		header.Set("Live-Cursor", at.String())
+	}
+	if answer.Version != nil {
+		header.Set("ETag", `"`+strconv.FormatInt(*answer.Version, 10)+`"`)
+	}
+	if status == http.StatusCreated && answer.Key != "" {
+		header.Set("Location", url.PathEscape(m.Router)+"/"+url.PathEscape(answer.Key))
+	}
+	if answer.Row == nil {
+		if status == http.StatusOK {
+			status = http.StatusNoContent
+		}
+		w.WriteHeader(status)
+		return nil
+	}
+	header.Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(answer.Row, '\n'))
+	return nil
+}

@@ -1,0 +1,234 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+
+	"github.com/swampline/live/internal/record"
+	"github.com/swampline/live/where"
+)
+
+// Router is one model's live endpoint: who may see which rows, what may be filtered, which verbs exist, and where the
+// application reports what happened to a row. Fill in a struct literal and give it to [Hub.Register]; do not copy it or
+// change it afterwards. Its methods may be called by any goroutine.
+//
+// A verb exists if its func is set. The funcs are called concurrently, with the context of the caller's request: its
+// values are there, so the application's middleware is the authentication. A session that outlives its request keeps them.
+type Router[T any] struct {
+	// Name is how clients call the router: lower case letters, digits, "_" and "-".
+	Name string
+
+	// Serializer says which fields go out; its zero value takes those that T's tags declare.
+	Serializer Serializer[T]
+
+	// Scope says which rows the caller may see: a predicate over T's fields. It is evaluated for each subscription and
+	// each call, put on every read, and decides on every change who is told. An error refuses: an *Error as it says, any
+	// other as internal. It must be set; Everyone makes all rows public.
+	Scope func(ctx context.Context) (where.Where, error)
+
+	// List returns the rows that match q.Where, in the order of q.Order. Rows that do not match are dropped and the order
+	// is made right afterwards, so a func that returns everything is correct, if slow. Without it the router cannot be
+	// subscribed to.
+	List func(ctx context.Context, q Query) ([]T, error)
+
+	// Get returns the row of a key, or ErrNotFound. The scope is checked afterwards.
+	Get func(ctx context.Context, key Key) (T, error)
+
+	// Create stores a new row and returns it as stored. In holds what the client wrote, everything else is zero.
+	Create func(ctx context.Context, in T) (T, error)
+
+	// Update stores a row and returns it as stored. Was is the row as Get returned it, of the version that the client saw;
+	// now is was with what the client wrote. A model with a version is stored with "WHERE … AND version = was.Version", and
+	// ErrConflict says that no row was hit. It needs Get.
+	Update func(ctx context.Context, was, now T) (T, error)
+
+	// Delete removes a row. Was is the row as Get returned it. It needs Get.
+	Delete func(ctx context.Context, was T) error
+
+	model    *model[T]
+	endpoint *endpoint
+}
+
+// Publisher is what model code needs of a router: it reports what was committed. A *Router[T] is one.
+type Publisher[T any] interface {
+	Created(ctx context.Context, now T) error
+	Updated(ctx context.Context, was, now T) error
+	Deleted(ctx context.Context, was T) error
+}
+
+// Query is what a List func is asked for.
+type Query struct {
+	// Where is what the caller may see and asked for, with its values typed by the fields.
+	Where *where.Predicate
+	// Order is what to sort by; empty when the caller does not care.
+	Order []where.Order
+
+	schema *where.Schema
+}
+
+// SQL returns the query's WHERE and ORDER BY clauses and the arguments of their placeholders:
+//
+//	clause, args := q.SQL(where.SQLite)
+//	rows, err := db.QueryContext(ctx, "SELECT id, title, done FROM todos "+clause, args...)
+//
+// The columns are named as the fields are, unless the dialect's Columns says otherwise.
+func (q Query) SQL(d where.Dialect) (clause string, args []any) {
+	cond, args := q.Where.SQL(d)
+	clause = "WHERE " + cond
+	if len(q.Order) > 0 {
+		clause += " ORDER BY " + d.OrderBy(q.schema, q.Order)
+	}
+	return clause, args
+}
+
+// Created tells subscribers of a new row, after it was committed. It returns when the change is on the log.
+func (r *Router[T]) Created(ctx context.Context, now T) error {
+	return r.publish(ctx, record.Create, nil, &now)
+}
+
+// Updated tells subscribers that a row changed from was to now, after it was committed: those that saw it and see it are
+// sent the fields that differ, others that it enters or leaves. It returns when the change is on the log.
+func (r *Router[T]) Updated(ctx context.Context, was, now T) error {
+	return r.publish(ctx, record.Update, &was, &now)
+}
+
+// Deleted tells subscribers that a row is gone, after that was committed. It returns when the change is on the log.
+func (r *Router[T]) Deleted(ctx context.Context, was T) error {
+	return r.publish(ctx, record.Delete, &was, nil)
+}
+
+// Changed tells subscribers of a row as it is now when the caller does not know what it was. Each hub takes the state that
+// it saw last, as it does for all rows that some subscription holds. It costs more than Updated: the whole row is sent where
+// the difference would have done, and where a hub cannot know who holds the row, subscriptions that resumed there
+// are resynced.
+func (r *Router[T]) Changed(ctx context.Context, now T) error {
+	return r.publish(ctx, record.Put, nil, &now)
+}
+
+var errNotRegistered = errors.New("live: the router is not registered: call hub.Register before publishing")
+
+// publish appends what happened to a row to the log.
+func (r *Router[T]) publish(ctx context.Context, op record.Op, was, now *T) error {
+	if r.endpoint == nil {
+		return errNotRegistered
+	}
+	changes, err := r.changes(op, was, now)
+	if err != nil {
+		return fmt.Errorf("live: router %s: %w", r.Name, err)
+	}
+	return r.endpoint.append(ctx, changes)
+}
+
+// changes makes the records of what happened to a row. A row whose key changed is one row that went and another that came.
+func (r *Router[T]) changes(op record.Op, was, now *T) ([]record.Change, error) {
+	var before, after record.Object
+	var err error
+	if was != nil {
+		if before, err = r.object(was); err != nil {
+			return nil, err
+		}
+	}
+	if now != nil {
+		if after, err = r.object(now); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case op == record.Update && before.Key != after.Key:
+		return []record.Change{
+			r.change(record.Delete, &before, nil),
+			r.change(record.Create, nil, &after),
+		}, nil
+	case op == record.Delete:
+		return []record.Change{r.change(op, &before, nil)}, nil
+	case op == record.Update:
+		return []record.Change{r.change(op, &before, &after)}, nil
+	}
+	return []record.Change{r.change(op, nil, &after)}, nil
+}
+
+// object encodes a row for the log. What the hubs could not read there, such as a number that filters cannot hold, must not get
+// there: they would have to take it for a change to any row.
+func (r *Router[T]) object(row *T) (record.Object, error) {
+	o, err := r.model.encode(row)
+	if err == nil {
+		_, err = r.model.schema.Row(o.Values)
+	}
+	return o, err
+}
+
+// change makes one record.
+func (r *Router[T]) change(op record.Op, was, now *record.Object) record.Change {
+	schema := r.model.schema
+	c := record.Change{Router: r.Name, Op: op}
+	if was != nil {
+		c.Key, c.Version = was.Key, was.Version
+		c.Was = record.Fields{}
+		for _, f := range schema.Where.Fields() {
+			i, _ := schema.Index(f.Name)
+			c.Was[f.Name] = was.Values[i]
+		}
+	}
+	if now != nil {
+		c.Key, c.Version = now.Key, now.Version
+		c.Now = record.Fields{}
+		for i, f := range schema.Fields {
+			c.Now[f.Name] = now.Values[i]
+		}
+	}
+	if was != nil && now != nil {
+		c.Changed = []string{}
+		for i, f := range schema.Fields {
+			if string(was.Values[i]) != string(now.Values[i]) {
+				c.Changed = append(c.Changed, f.Name)
+			}
+		}
+	}
+	return c
+}
+
+var routerName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,63}$`)
+
+// register checks the declaration and binds the router to a hub.
+func (r *Router[T]) register(h *Hub) error {
+	if r.endpoint != nil {
+		return fmt.Errorf("router %s: it is registered already; make one Router for each hub", r.Name)
+	}
+	if !routerName.MatchString(r.Name) {
+		return fmt.Errorf("router %q: the name is not allowed: use lower case letters, digits, \"_\" and \"-\", beginning with a letter", r.Name)
+	}
+	if err := r.check(); err != nil {
+		return fmt.Errorf("router %s: %w", r.Name, err)
+	}
+	m, err := r.Serializer.compile(r.Name)
+	if err != nil {
+		return fmt.Errorf("router %s: %w", r.Name, err)
+	}
+	r.model = m
+	e := &endpoint{hub: h, name: r.Name, schema: m.schema, versioned: m.version >= 0, scope: r.Scope}
+	if err := h.addEndpoint(e); err != nil {
+		return err
+	}
+	e.stream = h.engine.AddStream(m.schema)
+	e.verbs = r.verbs()
+	e.parseKey = m.parseKey
+	r.endpoint = e
+	return nil
+}
+
+// check refuses what cannot work.
+func (r *Router[T]) check() error {
+	switch {
+	case r.Scope == nil:
+		return errors.New("it has no Scope: say who may see which rows, or live.Everyone for rows that anybody may see")
+	case r.List == nil && r.Get == nil && r.Create == nil && r.Update == nil && r.Delete == nil:
+		return errors.New("it has no verbs: set List, so that it can be subscribed to")
+	case r.Update != nil && r.Get == nil:
+		return errors.New("the verb update needs Get, to load the row that is to be updated and to check that the caller may see it")
+	case r.Delete != nil && r.Get == nil:
+		return errors.New("the verb delete needs Get, to load the row that is to be deleted and to check that the caller may see it")
+	}
+	return nil
+}
