@@ -25,6 +25,10 @@ type codec struct {
 	decode   func(data []byte, v reflect.Value) error
 	// arg turns JSON into what SQL compares a column with, when that is not the JSON's own value.
 	arg func(data []byte) (any, error)
+	// shapeless values are any JSON: a column may hold the same in another spelling, so SQL cannot agree on what is equal.
+	shapeless bool
+	// oneWay values marshal themselves, and nothing reads them back.
+	oneWay bool
 	// want names the values that the type takes, for error messages.
 	want string
 }
@@ -37,6 +41,7 @@ var (
 	jsonMarshaler   = reflect.TypeFor[json.Marshaler]()
 	jsonUnmarshaler = reflect.TypeFor[json.Unmarshaler]()
 	textMarshaler   = reflect.TypeFor[encoding.TextMarshaler]()
+	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
 	nullStringType  = reflect.TypeFor[sql.NullString]()
 	null            = []byte("null")
 	marshalsItself  = func(t reflect.Type) bool { return implements(t, jsonMarshaler) || implements(t, textMarshaler) }
@@ -59,10 +64,13 @@ func codecOf(t reflect.Type) (codec, error) {
 		c.nullable, c.arg = true, argOf(t, c)
 		return c, nil
 	case t == rawType:
-		return rawCodec(), nil
+		c := rawCodec()
+		c.shapeless = true
+		return c, nil
 	case marshalsItself(t):
 		c := plainCodec(where.Opaque, "a "+t.Name())
 		c.nullable, c.arg = nilable(t), argOf(t, c)
+		c.oneWay = !implements(t, jsonUnmarshaler) && !implements(t, textUnmarshaler)
 		return c, nil
 	}
 	switch t.Kind() {
@@ -77,7 +85,7 @@ func codecOf(t reflect.Type) (codec, error) {
 		return plainCodec(where.Text, "a string"), nil
 	case reflect.Slice, reflect.Map, reflect.Struct, reflect.Array, reflect.Interface:
 		c := plainCodec(where.Opaque, "a JSON value of the right shape")
-		c.nullable = nilable(t)
+		c.nullable, c.shapeless = nilable(t), true
 		return c, nil
 	}
 	return codec{}, fmt.Errorf("a value of type %s cannot be sent: remove the live tag", t)

@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"encoding/json"
 	"testing"
 )
 
@@ -83,6 +84,16 @@ type (
 		*hidden
 		A int `live:"a,key"`
 	}
+	mute struct {
+		A muted `live:"a,key"`
+	}
+	muted      int
+	jsonFilter struct {
+		A json.RawMessage `live:"a,filter"`
+	}
+	listScope struct {
+		A []int `live:"a,scope"`
+	}
 	deepMistake struct{ inner }
 	inner       struct {
 		A int `live:"a,oops"`
@@ -93,6 +104,8 @@ type (
 )
 
 var _ = noExport{}.id
+
+func (muted) MarshalText() ([]byte, error) { return []byte("x"), nil }
 
 // declare registers a router of a model with nothing but a list.
 func declare[T any](change ...func(*Router[T])) func(*Hub) {
@@ -135,6 +148,9 @@ func TestRegisterSaysHowToMendADeclaration(t *testing.T) {
 		{declare[funcField](), `live: router things: field A: a value of type func() cannot be sent: remove the live tag`},
 		{declare[complexField](), `live: router things: field A: a value of type complex128 cannot be sent: remove the live tag`},
 		{declare[deepPointer](), `live: router things: field A: a pointer to a pointer cannot be sent: point to the value, or remove the live tag`},
+		{declare[mute](), `live: router things: field A: live.muted marshals itself and nothing reads it back: give it UnmarshalText or UnmarshalJSON, or remove the options`},
+		{declare[jsonFilter](), `live: router things: field A: json.RawMessage cannot be compared in SQL: filter by a field of its own, and remove the option`},
+		{declare[listScope](), `live: router things: field A: []int cannot be compared in SQL: filter by a field of its own, and remove the option`},
 		{declare[calledNot](), `live: router things: field A: the name "not" is not allowed: the filter language uses the word`},
 		{declare[twoNames](), `live: router things: fields A and B are both called "a": rename one or remove its live tag`},
 		{declare[shadowing](), `live: router things: fields Base.ID and ID are both called "id": rename one or remove its live tag`},

@@ -147,6 +147,10 @@ func (f *field) check(t reflect.Type) error {
 		return fmt.Errorf("a version is an integer that grows with each update, not %s", t)
 	case f.key && (f.codec.nullable || t.Kind() != reflect.String && f.codec.typ != where.Int && !marshalsItself(t)):
 		return fmt.Errorf("a key is an integer, a string or a type that marshals to text, not %s", t)
+	case f.codec.oneWay && (f.key || f.write || f.filter || f.scope):
+		return fmt.Errorf("%s marshals itself and nothing reads it back: give it UnmarshalText or UnmarshalJSON, or remove the options", t)
+	case f.codec.shapeless && (f.filter || f.scope):
+		return fmt.Errorf("%s cannot be compared in SQL: filter by a field of its own, and remove the option", t)
 	}
 	return nil
 }

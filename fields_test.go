@@ -129,7 +129,7 @@ func TestRowWithoutKeyIsRefused(t *testing.T) {
 func TestNestedStructIsOneOpaqueValue(t *testing.T) {
 	type person struct {
 		ID   int64   `live:"id,key"`
-		Home Address `live:"home,write,filter"`
+		Home Address `live:"home,write"`
 	}
 	m := compiled[person](t)
 	row := person{1, Address{"Main St", "s", 12345}}

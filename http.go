@@ -285,21 +285,12 @@ func (h *Hub) body(w http.ResponseWriter, r *http.Request, types ...string) ([]b
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.options.MaxMessageBytes))
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		return nil, wire.NewProblem(http.StatusRequestEntityTooLarge, "message_too_large",
-			"a message may have "+sizeText(h.options.MaxMessageBytes)+" at most")
+		return nil, wire.TooLarge(h.options.MaxMessageBytes)
 	}
 	if err != nil {
 		return nil, wire.NewProblem(http.StatusBadRequest, "malformed_message", "the body ended early")
 	}
 	return body, nil
-}
-
-// sizeText words a limit as sessions do.
-func sizeText(n int64) string {
-	if n >= 1<<10 && n%(1<<10) == 0 {
-		return strconv.FormatInt(n>>10, 10) + " KiB"
-	}
-	return strconv.FormatInt(n, 10) + " bytes"
 }
 
 func methodNotAllowed(w http.ResponseWriter, allow string) error {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -174,6 +175,11 @@ func (h *Hub) serveCall(w http.ResponseWriter, r *http.Request, m wire.Message, 
 			status = http.StatusNoContent
 		}
 		w.WriteHeader(status)
+		return nil
+	}
+	if seen := header.Get("ETag"); m.Verb == "get" && seen != "" && slices.ContainsFunc(strings.Split(r.Header.Get("If-None-Match"), ","),
+		func(tag string) bool { return strings.TrimPrefix(strings.TrimSpace(tag), "W/") == seen }) {
+		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
 	header.Set("Content-Type", "application/json")

@@ -3,10 +3,12 @@
 package client
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
 	"net/http"
+	"time"
 )
 
 //go:embed dist/live.js dist/live.mjs
@@ -46,9 +48,5 @@ func ServeFile(w http.ResponseWriter, r *http.Request, name string) {
 	header.Set("Cache-Control", "no-cache")
 	header.Set("ETag", f.etag)
 	header.Set("X-Content-Type-Options", "nosniff")
-	if r.Header.Get("If-None-Match") == f.etag {
-		w.WriteHeader(http.StatusNotModified)
-		return
-	}
-	_, _ = w.Write(f.data)
+	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(f.data)) // knows what If-None-Match may hold
 }

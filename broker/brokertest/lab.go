@@ -63,7 +63,7 @@ func (l *lab) append(data []byte) (broker.Entry, error) {
 func (l *lab) appendCtx(ctx context.Context, data []byte) (broker.Entry, error) {
 	p, err := l.b.Append(ctx, data)
 	if err != nil {
-		return broker.Entry{}, fmt.Errorf("Append of %d bytes failed: %w", len(data), err)
+		return broker.Entry{}, fmt.Errorf("appending %d bytes failed: %w", len(data), err)
 	}
 	return broker.Entry{Position: p, Data: data}, nil
 }
@@ -92,7 +92,7 @@ func (l *lab) head() (broker.Position, error) {
 	defer cancel()
 	p, err := l.b.Head(ctx)
 	if err != nil {
-		return p, fmt.Errorf("Head failed: %w", err)
+		return p, fmt.Errorf("asking for the head failed: %w", err)
 	}
 	return p, nil
 }

@@ -34,7 +34,7 @@ export class Client implements Live {
   constructor(url: string, options: Options) {
     this._options = options;
     this._env = environment(options.env);
-    this._memory = memory(options.storage);
+    this._memory = memory(options.transport ? null : options.storage);
     this._http = new Http(url, options);
     this._WebSocket = options.WebSocket ?? globalThis.WebSocket;
     this.status = this._status = new Status();

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
-	"strconv"
 
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/internal/wire"
@@ -43,11 +42,4 @@ func Problem(err error) (p *wire.Problem, internal bool) {
 		return wire.NewProblem(http.StatusServiceUnavailable, "unavailable", "not answered in time"), true
 	}
 	return wire.NewProblem(http.StatusInternalServerError, "internal", "the server failed to answer this"), true
-}
-
-func sizeText(n int64) string {
-	if n >= 1<<10 && n%(1<<10) == 0 {
-		return strconv.FormatInt(n>>10, 10) + " KiB"
-	}
-	return strconv.FormatInt(n, 10) + " bytes"
 }

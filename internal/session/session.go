@@ -10,7 +10,6 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"net/http"
 	"sync"
 	"time"
 
@@ -118,8 +117,7 @@ func (s *Session) Hello() { s.push(item{frame: wire.Hello(s.id)}) }
 
 // TooLarge answers a frame that the transport did not read to its end.
 func (s *Session) TooLarge() {
-	s.push(item{frame: wire.Error(0, wire.NewProblem(http.StatusRequestEntityTooLarge, "message_too_large",
-		"a message may have "+sizeText(s.env.MaxMessageBytes)+" at most"))})
+	s.push(item{frame: wire.Error(0, wire.TooLarge(s.env.MaxMessageBytes))})
 }
 
 // Receive takes newline-separated messages.

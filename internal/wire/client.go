@@ -58,6 +58,9 @@ func Parse(line []byte) (Message, *Problem) {
 	if _, err := d.Token(); err != io.EOF {
 		return Message{ID: m.ID}, malformed("want one JSON object a line")
 	}
+	if p := exact(line); p != nil {
+		return Message{ID: idOf(line)}, p
+	}
 	if m.ID <= 0 || m.ID > MaxID {
 		return Message{}, malformed("want an id, a positive integer").Field("id", "want a positive integer")
 	}
@@ -124,6 +127,34 @@ func (m *Message) After() (broker.Position, bool, *Problem) {
 	}
 	return p, true, nil
 }
+
+// exact refuses what encoding/json lets pass: members in another case, and members that come twice.
+func exact(line []byte) *Problem {
+	d := json.NewDecoder(bytes.NewReader(line))
+	if brace, _ := d.Token(); brace != json.Delim('{') {
+		return malformed("want a JSON object")
+	}
+	seen := map[string]bool{}
+	for d.More() {
+		token, _ := d.Token()
+		name, _ := token.(string)
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return malformed(sentence(err))
+		}
+		switch {
+		case !strings.Contains(names, " "+name+" "):
+			return malformed(fmt.Sprintf("unknown field %q", clip(name)))
+		case seen[name]:
+			return malformed(fmt.Sprintf("the member %q comes twice", name))
+		}
+		seen[name] = true
+	}
+	return nil
+}
+
+// names are the members that a message can have.
+const names = " type id router channel where order cursor verb key version data mutation "
 
 func malformed(detail string) *Problem {
 	return NewProblem(http.StatusBadRequest, "malformed_message", detail)

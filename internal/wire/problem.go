@@ -6,6 +6,7 @@ package wire
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 )
 
 // Problem is an error as a client sees it: RFC 9457 problem details with a stable code.
@@ -26,6 +27,15 @@ func NewProblem(status int, code, detail string) *Problem {
 		title = "Unprocessable Content" // RFC 9110's name; net/http keeps the one of RFC 4918
 	}
 	return &Problem{Title: title, Status: status, Code: code, Detail: detail}
+}
+
+// TooLarge refuses a message that is larger than the limit, in bytes.
+func TooLarge(limit int64) *Problem {
+	text := strconv.FormatInt(limit, 10) + " bytes"
+	if limit >= 1<<10 && limit%(1<<10) == 0 {
+		text = strconv.FormatInt(limit>>10, 10) + " KiB"
+	}
+	return NewProblem(http.StatusRequestEntityTooLarge, "message_too_large", "a message may have "+text+" at most")
 }
 
 // Field returns p with a message for a field.
