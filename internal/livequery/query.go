@@ -24,8 +24,10 @@ type Query struct {
 	// since is the position from which on this query's verdicts are complete; touched is that of the last entry that
 	// concerned it; primed is set when a list was loaded here. All guarded by the stream's (or channels') lock.
 	since, touched, primed broker.Position
-	refs                   int
-	idle                   time.Time
+	// telling is what the entry that is being matched means to the query so far.
+	telling *Delivery
+	refs    int
+	idle    time.Time
 
 	// members holds the live subscriptions by shard; each shard's goroutine owns its slice.
 	members [][]Member

@@ -184,18 +184,17 @@ func (s *Stream) Resolve(r *record.Change, at broker.Position) (*Change, error) 
 func (s *Stream) Match(e *Entry, oldest broker.Position, out []*Delivery) []*Delivery {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	of := map[*Query]*Delivery{}
+	first := len(out)
 	tell := func(q *Query, c *Change, v Verdict) {
 		if v == Nothing {
 			return
 		}
-		d := of[q]
-		if d == nil {
-			d = &Delivery{Query: q, Position: e.Position}
-			of[q], q.touched = d, e.Position
-			out = append(out, d)
+		if q.telling == nil {
+			q.telling = &Delivery{Query: q, Position: e.Position}
+			q.touched = e.Position
+			out = append(out, q.telling)
 		}
-		d.add(c, v)
+		q.telling.add(c, v)
 	}
 	if e.Unreadable {
 		s.resolved = e.Position
@@ -208,6 +207,9 @@ func (s *Stream) Match(e *Entry, oldest broker.Position, out []*Delivery) []*Del
 		if c.stream == s {
 			s.match(c, tell)
 		}
+	}
+	for _, d := range out[first:] {
+		d.Query.telling = nil
 	}
 	s.rows.sweep(func(st *state) bool {
 		return st.position.After(oldest) || s.watched(st.row) ||
