@@ -102,7 +102,7 @@ func (b *Backfill) Resolve(s *Stream, r *record.Change, at broker.Position) (*Ch
 		return c, nil
 	}
 	b.rows.resolve(c, r, at)
-	if known != nil && at == known.position && known.ended != nil { // the stream doubted this very change
+	if known != nil && at == known.position && known.doubt { // the stream doubted this very change
 		c.doubtful = true
 	}
 	return c, nil

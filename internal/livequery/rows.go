@@ -30,9 +30,9 @@ type state struct {
 	ahead []reading
 	// guessed is the version that only a list had shown when a change was told as a difference to it.
 	guessed *int64
-	// ended is the version at which the row was deleted, while it is not certain whether what came by since is of a new
-	// row with the same key or a late word of the old one.
-	ended *int64
+	// doubt says that it is not certain whether the row is there: what the log told fits both that it is gone, and that late
+	// words of it came by, and that it is not, or that there is a new one with its key. A list that shows the row ends it.
+	doubt bool
 }
 
 // reading is a state of a row that a list returned.
@@ -58,7 +58,7 @@ func (r *rows) note(key string, version *int64, row where.Row, at broker.Positio
 		return
 	}
 	if !known.position.After(at) {
-		known.ended = nil // it is there
+		known.doubt = false
 	}
 	if slices.Equal(known.row, row) || known.published && older(version, known.version) {
 		return
@@ -91,8 +91,8 @@ func (r *rows) resolve(c *Change, rec *record.Change, at broker.Position) {
 				next.guessed = known.version
 			}
 		}
-		if c.doubtful {
-			next.doubt(known)
+		if next.doubt = c.doubtful; c.doubtful && c.now == nil {
+			next.row, next.version = known.row, known.version // kept for whoever finds it in the database
 		}
 	} else {
 		c.wasUnknown = c.was == nil && rec.Op != record.Create
@@ -149,19 +149,6 @@ func (s *state) late(c *Change, rec *record.Change) {
 	}
 }
 
-// doubt makes a state remember what makes it doubtful: the version of the row that is gone, or seems to be.
-func (s *state) doubt(before *state) {
-	ended := before.version
-	if before.ended != nil && older(ended, before.ended) {
-		ended = before.ended
-	}
-	if s.row == nil {
-		s.version = ended
-	} else {
-		s.ended = ended
-	}
-}
-
 // order is how a change stands to what is known of its row.
 type order uint8
 
@@ -171,29 +158,32 @@ const (
 	doubtful              // nobody here can tell; the database can
 )
 
-// order compares versions: they tell what was committed first, whatever was published first. A deleted row stays gone for
-// updates up to the version at which it went. But another row may be created with its key, and begin at any version: it is
-// told from a late creation if its first version came by before. A delete may name an older version than the one that it deleted, for its publisher may have loaded the row long before.
+// order compares versions: they tell what was committed first, whatever was published first. But versions do not tell
+// everything. A delete may name an older version than the one that it deleted, for its publisher may have loaded the row
+// long before. And another row may be created with the key of one that is gone, and begin at any version: it is told from
+// a late creation if its version is new, or if a creation with this version came by before.
 func (s *state) order(rec *record.Change) order {
-	switch {
-	case s == nil || !s.published || rec.Version == nil || s.version == nil:
+	if s == nil || !s.published || rec.Version == nil || s.version == nil {
 		return next
-	case s.ended != nil && *rec.Version <= *s.ended:
+	}
+	version, known := *rec.Version, *s.version
+	switch {
+	case s.doubt:
+		return doubtful
+	case s.row != nil && version >= known:
+		return next
+	case s.row != nil && rec.Op == record.Delete:
 		return doubtful
 	case s.row != nil:
-		if !older(rec.Version, s.version) {
-			return next
-		}
-		if rec.Op == record.Delete {
-			return doubtful
-		}
 		return late
-	case *rec.Version > *s.version || rec.Op == record.Create && s.born != nil && *rec.Version == *s.born:
+	case rec.Op == record.Create && s.born != nil && version == *s.born:
 		return next
-	case rec.Op == record.Create || rec.Op == record.Put:
-		return doubtful
+	case rec.Op != record.Update && version > known:
+		return next
+	case version <= known && (rec.Op == record.Update || rec.Op == record.Delete):
+		return late // a row that is gone stays gone up to the version at which it went
 	}
-	return late
+	return doubtful
 }
 
 // older reports whether a version is known to be before another.

@@ -212,7 +212,7 @@ func (s *Stream) Match(e *Entry, oldest broker.Position, out []*Delivery) []*Del
 		d.Query.telling = nil
 	}
 	s.rows.sweep(func(st *state) bool {
-		return st.position.After(oldest) || s.watched(st.row) ||
+		return st.position.After(oldest) || !st.doubt && s.watched(st.row) ||
 			slices.ContainsFunc(st.ahead, func(a reading) bool { return s.watched(a.row) })
 	})
 	return out

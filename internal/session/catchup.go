@@ -76,7 +76,10 @@ func (s *Session) pause(sub *subscription, round uint) {
 	})
 }
 
-var errHubGone = errors.New("the hub has stopped")
+var (
+	errHubGone = errors.New("the hub has stopped")
+	errLost    = errors.New("the log was lost or replaced")
+)
 
 // readOn brings one subscription a step further. After an error it must be tried again later.
 func (s *Session) readOn(ctx context.Context, sub *subscription, round uint) error {
@@ -98,8 +101,7 @@ func (s *Session) readOn(ctx context.Context, sub *subscription, round uint) err
 		entries, err = s.env.Log.Read(reading, from, chunk, old)
 		cancel()
 		if errors.Is(err, broker.ErrExpired) {
-			s.expired(sub, round, from)
-			return nil
+			return s.expired(ctx, sub, round, from)
 		}
 		if err != nil {
 			return err
@@ -114,18 +116,25 @@ func (s *Session) readOn(ctx context.Context, sub *subscription, round uint) err
 	return nil
 }
 
-// expired starts a subscription anew that the log does not reach back to.
-func (s *Session) expired(sub *subscription, round uint, from broker.Position) {
+// expired starts a subscription anew that the log does not reach back to. When the log is another one, and the hub has yet
+// to find out, that is left to the Resync that will come.
+func (s *Session) expired(ctx context.Context, sub *subscription, round uint, from broker.Position) error {
+	reason := epochGone
+	if from.Epoch == s.env.Log.Position().Epoch {
+		lost, err := s.env.Log.Beyond(ctx, from)
+		if err != nil {
+			return err
+		} else if lost {
+			return errLost
+		}
+		reason = tooSlow
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if sub.state != behind || sub.round != round {
-		return
+	if sub.state == behind && sub.round == round {
+		sub.reload(reason, broker.Position{})
 	}
-	reason := tooSlow
-	if from.Epoch != s.env.Log.Position().Epoch {
-		reason = epochGone
-	}
-	sub.reload(reason, broker.Position{})
+	return nil
 }
 
 // replay tells a subscription that is behind what entries meant to it. It returns false if the subscription is not

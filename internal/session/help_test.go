@@ -4,129 +4,25 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/broker/memory"
 	"github.com/swampline/live/internal/engine"
 	"github.com/swampline/live/internal/livequery"
-	"github.com/swampline/live/internal/mirror"
 	"github.com/swampline/live/internal/record"
 	"github.com/swampline/live/internal/session"
 	"github.com/swampline/live/internal/wire"
-	"github.com/swampline/live/transport"
 	"github.com/swampline/live/where"
 )
-
-// thing is a row of the tests' model. Note cannot be filtered on.
-type thing struct {
-	id, box, version int64
-	note             string
-}
-
-func (r thing) key() string { return strconv.FormatInt(r.id, 10) }
-
-func (r thing) fields() record.Fields {
-	return record.Fields{
-		"id": json.RawMessage(r.key()), "box": fmt.Appendf(nil, "%d", r.box),
-		"note": fmt.Appendf(nil, "%q", r.note), "version": fmt.Appendf(nil, "%d", r.version),
-	}
-}
-
-// flaky is a broker that can be made to fail.
-type flaky struct {
-	*memory.Broker
-	mu     sync.Mutex
-	broken error
-	under  map[*context.CancelFunc]struct{} // the calls of Follow that are under way
-	reads  atomic.Int64
-}
-
-// fail makes every call fail, and cuts those that are under way; nil heals it.
-func (b *flaky) fail(err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.broken = err; err == nil {
-		return
-	}
-	for cut := range b.under {
-		(*cut)()
-	}
-}
-
-func (b *flaky) state() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.broken
-}
-
-func (b *flaky) Append(ctx context.Context, data []byte) (broker.Position, error) {
-	if err := b.state(); err != nil {
-		return broker.Position{}, err
-	}
-	return b.Broker.Append(ctx, data)
-}
-
-func (b *flaky) Head(ctx context.Context) (broker.Position, error) {
-	if err := b.state(); err != nil {
-		return broker.Position{}, err
-	}
-	return b.Broker.Head(ctx)
-}
-
-func (b *flaky) Follow(ctx context.Context, after broker.Position, deliver func([]broker.Entry) error) error {
-	b.reads.Add(1)
-	following, cancel := context.WithCancel(ctx)
-	defer cancel()
-	b.mu.Lock()
-	if b.broken != nil {
-		defer b.mu.Unlock()
-		return b.broken
-	}
-	if b.under == nil {
-		b.under = map[*context.CancelFunc]struct{}{}
-	}
-	b.under[&cancel] = struct{}{}
-	b.mu.Unlock()
-	defer func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		delete(b.under, &cancel)
-	}()
-	err := b.Broker.Follow(following, after, deliver)
-	if ctx.Err() == nil && following.Err() != nil {
-		return cmp.Or(b.state(), errBroken)
-	}
-	return err
-}
-
-var errBroken = errors.New("broken")
-
-// options are those of a test's hub.
-type options struct {
-	window, queue, subscriptions int
-	broker                       memory.Options
-}
-
-// store is a database.
-type store struct {
-	mu   sync.Mutex
-	rows map[int64]thing
-	last int64 // version
-}
 
 // hub is a small hub.
 type hub struct {
@@ -146,6 +42,8 @@ type hub struct {
 	// Hooks of the app, nil for none.
 	onSubscribe func(wire.Message) error
 	onLoad      func(wire.Message) error
+	// onLost is called when the log was lost, before the sessions know.
+	onLost func()
 }
 
 func newHub(t testing.TB, o options) *hub {
@@ -160,7 +58,12 @@ func newHubOn(t testing.TB, b *flaky, db *store, o options) *hub {
 	h.engine = engine.New(engine.Options{
 		Broker: h.broker, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		WindowEntries: cmp.Or(o.window, 1000), WindowBytes: 1 << 20,
-		Lost:     func(reason string) { h.each(func(s *session.Session) { s.Resync(reason) }) },
+		Lost: func(reason string) {
+			if h.onLost != nil {
+				h.onLost()
+			}
+			h.each(func(s *session.Session) { s.Resync(reason) })
+		},
 		Degraded: func(yes bool) { h.each(func(s *session.Session) { s.Tell(wire.Status(yes)) }) },
 	})
 	matchable, err := where.NewSchema(
@@ -353,41 +256,6 @@ func (h *hub) remove(id int64) (broker.Position, error) {
 	return h.publish(h.commit(id, func(thing) *thing { return nil }))
 }
 
-// commit changes a row and returns the record that tells of it.
-func (db *store) commit(id int64, change func(thing) *thing) *record.Change {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	was, exists := db.rows[id]
-	was.id = id
-	now := change(was)
-	c := &record.Change{Router: "things", Key: was.key(), Op: record.Create}
-	if exists {
-		c.Op, c.Was = record.Update, was.fields()
-		delete(c.Was, "note")
-	}
-	if now == nil {
-		if !exists {
-			return nil
-		}
-		c.Op, c.Version = record.Delete, &was.version
-		delete(db.rows, id)
-		return c
-	}
-	db.last++
-	now.version, now.note = db.last, fmt.Sprint("n", db.last)
-	db.rows[id] = *now
-	c.Now, c.Version = now.fields(), &now.version
-	if exists {
-		c.Changed = []string{}
-		for name, value := range now.fields() {
-			if string(was.fields()[name]) != string(value) {
-				c.Changed = append(c.Changed, name)
-			}
-		}
-	}
-	return c
-}
-
 func (h *hub) publish(changes ...*record.Change) (broker.Position, error) {
 	var e record.Entry
 	for _, c := range changes {
@@ -399,124 +267,6 @@ func (h *hub) publish(changes ...*record.Change) (broker.Position, error) {
 		return broker.Position{}, nil
 	}
 	return h.engine.Append(context.Background(), e)
-}
-
-// client is a client with a session.
-type client struct {
-	*mirror.Client
-	t       testing.TB
-	hub     *hub
-	session *session.Session
-	types   []string // of the messages, in order
-}
-
-func (h *hub) client() *client {
-	return &client{Client: mirror.New(), t: h.t, hub: h, session: h.session(len(h.sessions()))}
-}
-
-// send hands a message to the session.
-func (c *client) send(format string, args ...any) {
-	c.t.Helper()
-	if err := c.session.Receive(context.Background(), fmt.Appendf(nil, format, args...)); err != nil {
-		c.t.Fatal(err)
-	}
-}
-
-// subscribe subscribes to a filter, after the cursor that the client holds under the id, if it does.
-func (c *client) subscribe(id int64, filter string) *mirror.Feed {
-	c.t.Helper()
-	return c.follow(id, `"router":"things","where":`+filter)
-}
-
-func (c *client) channel(id int64, name string) *mirror.Feed {
-	c.t.Helper()
-	return c.follow(id, `"channel":"`+name+`"`)
-}
-
-func (c *client) follow(id int64, what string) *mirror.Feed {
-	feed := c.Feeds[id]
-	if feed == nil {
-		feed = &mirror.Feed{}
-		c.Feeds[id] = feed
-	}
-	feed.Answered = false
-	cursor := ""
-	if feed.Cursor != "" {
-		cursor = `,"cursor":"` + feed.Cursor + `"`
-	}
-	c.send(`{"type":"subscribe","id":%d,%s%s}`, id, what, cursor)
-	return feed
-}
-
-// take hands frames to the mirror.
-func (c *client) take(frames []*transport.Frame) {
-	c.t.Helper()
-	for _, f := range frames {
-		c.types = append(c.types, f.Type)
-		if err := c.Receive(f.Data); err != nil {
-			c.t.Errorf("%v: %s", err, f.Data)
-		}
-	}
-}
-
-// drain takes everything that comes until nothing more does. It is for a bubble.
-func (c *client) drain() {
-	c.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
-	defer cancel()
-	for {
-		frames, err := c.session.Next(ctx)
-		if err != nil {
-			return
-		}
-		c.take(frames)
-	}
-}
-
-// poll is one round.
-func (c *client) poll(wait time.Duration) {
-	c.t.Helper()
-	frames, err := c.session.Poll(context.Background(), wait)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	c.take(frames)
-}
-
-// reconnect goes on with a session of its own, from the cursors.
-func (c *client) reconnect() {
-	c.session.Close()
-	c.session = c.hub.session(len(c.types))
-}
-
-// told returns the types of the messages since the last call.
-func (c *client) told() string {
-	told := strings.Join(c.types, " ")
-	c.types = nil
-	return told
-}
-
-// agrees compares a feed with the database.
-func (h *hub) agrees(t testing.TB, feed *mirror.Feed, filter string) {
-	t.Helper()
-	p, err := h.bind(json.RawMessage(filter))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got, want []string
-	for _, r := range h.list(p) {
-		want = append(want, fmt.Sprint(r.key(), " in ", r.box, " v", r.version, " ", r.note))
-	}
-	for key, r := range feed.Rows {
-		var note string
-		_ = json.Unmarshal(r.Fields["note"], &note)
-		got = append(got, fmt.Sprint(key, " in ", string(r.Fields["box"]), " v", string(r.Fields["version"]), " ", note))
-	}
-	slices.Sort(got)
-	slices.Sort(want)
-	if !slices.Equal(got, want) {
-		t.Errorf("%s holds\n%s\nthe database\n%s", filter, strings.Join(got, "\n"), strings.Join(want, "\n"))
-	}
 }
 
 // inBubble runs a test with a hub; no goroutine may be left at its end.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 
@@ -128,28 +129,38 @@ func (s *Session) covers(source Source, after broker.Position) (reason string, e
 	if after.Epoch != now.Epoch {
 		return epochGone, nil
 	}
-	if after.After(now) {
-		// The client was served by a hub that is ahead of this one; or the log has lost what the client has.
-		if beyond, err := log.Beyond(s.ctx, after); err != nil {
-			return "", unavailable(err)
-		} else if beyond {
-			return epochGone, nil
+	gone := false
+	if !after.After(now) {
+		if _, ok := log.Window(after, 0); ok {
+			return "", nil
 		}
-		return "", nil
+		if _, err = log.Read(s.ctx, after, 1, newBackfill(source.Query)); err == nil {
+			return "", nil
+		}
+		if gone = errors.Is(err, broker.ErrExpired); !gone {
+			return "", unavailable(err)
+		}
 	}
-	if _, ok := log.Window(after, 0); ok {
-		return "", nil
-	}
-	_, err = log.Read(s.ctx, after, 1, newBackfill(source.Query))
+	// It is trimmed, or the client was served by a hub that is ahead of this one, or the log has lost what the client has.
+	lost, err := log.Beyond(s.ctx, after)
 	switch {
-	case err == nil:
-		return "", nil
-	case !errors.Is(err, broker.ErrExpired):
+	case err != nil:
 		return "", unavailable(err)
-	case after.Epoch != log.Position().Epoch:
+	case lost:
+		s.awaitNewLog(after)
 		return epochGone, nil
+	case gone:
+		return historyGone, nil
 	}
-	return historyGone, nil
+	return "", nil
+}
+
+// awaitNewLog waits until the hub, too, has found out that the log is another one: a snapshot of the old one would be
+// followed by a resync at once.
+func (s *Session) awaitNewLog(old broker.Position) {
+	ctx, cancel := context.WithTimeout(s.ctx, patience)
+	defer cancel()
+	_ = s.env.Log.Wait(ctx, broker.Position{Epoch: old.Epoch, Major: math.MaxUint64, Minor: math.MaxUint64})
 }
 
 // resumed answers a subscription that continues after a cursor. It reports false when the subscription is not wanted any
