@@ -237,6 +237,9 @@ func (h *Hub) drain(w http.ResponseWriter, r *http.Request, first *wire.Message,
 		defer s.Close()
 		if name := t.Name(); name == "websocket" || name == "sse" && first == nil {
 			s.Hello()
+			if h.engine.Degraded() {
+				s.Tell(wire.Status(true))
+			}
 		}
 		if first != nil {
 			if err := s.Handle(r.Context(), *first); err != nil {

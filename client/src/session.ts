@@ -52,7 +52,11 @@ export class Session {
 
   private _bind(id: number, query: string): Feed | undefined {
     const feed = this._living(id);
-    if (feed) this._queries.set(query, (this._queries.get(query) || new Set()).add(id));
+    if (feed) {
+      // A resync may give it another name; what comes by the old one is no longer for it.
+      for (const ids of this._queries.values()) ids.delete(id);
+      this._queries.set(query, (this._queries.get(query) || new Set()).add(id));
+    }
     return feed;
   }
 

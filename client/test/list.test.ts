@@ -458,6 +458,14 @@ test("a lost answer: without an echo it is rolled back after a while", async () 
   assert.deepEqual(shown.at(-1), "a b c");
 });
 
+test("a resync may name the query anew: what comes by the old name is not for the list", async () => {
+  const { s, list } = await scene();
+  await s.say({ type: "resync", id: 1, query: "q.1", cursor: "f.1", reason: "epoch", rows: [] });
+  await s.say({ type: "change", query: "q", cursor: "f.2", changes: [{ op: "create", key: "7", version: 1, fields: { title: "old name" } }] });
+  await s.say({ type: "change", query: "q.1", cursor: "f.3", changes: [{ op: "create", key: "8", version: 1, fields: { title: "new name" } }] });
+  assert.deepEqual(list.rows.map(row => row.title), ["new name"]);
+});
+
 test("a lost answer: after a resync no echo comes", async () => {
   const { s, p, shown } = await broken();
   await s.say({ type: "resync", id: 1, query: "r", cursor: "e.20", reason: "history", rows: [{ key: "3", version: 1, fields: { title: "c" } }] });

@@ -218,6 +218,13 @@ func (e *Engine) upToDate(ctx context.Context) bool {
 	return err == nil && head == e.Position()
 }
 
+// Degraded reports whether the broker cannot be reached.
+func (e *Engine) Degraded() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.degraded
+}
+
 func (e *Engine) setDegraded(degraded bool) {
 	e.mu.Lock()
 	changed := e.degraded != degraded

@@ -173,8 +173,12 @@ func (s *Session) work(ctx context.Context, m wire.Message, f func()) error {
 		s.answered()
 		return transport.ErrClosed
 	}
-	before, done := s.turn(m)
-	s.env.Running.Add(1)
+	before, done, open := s.turn(m)
+	if !open {
+		<-s.slots
+		s.answered()
+		return transport.ErrClosed
+	}
 	go func() {
 		defer s.env.Running.Done()
 		defer func() {
@@ -195,17 +199,22 @@ func (s *Session) work(ctx context.Context, m wire.Message, f func()) error {
 	return nil
 }
 
-// turn returns what a message has to wait for, and what it closes when it is done. Calls and publishes of a session run one
-// after another, in the order in which they came: two writes of one client never swap. Subscribing waits for nobody.
-func (s *Session) turn(m wire.Message) (before <-chan struct{}, done chan struct{}) {
-	done = make(chan struct{})
-	if m.Type == wire.Subscribe {
-		return noWait, done
-	}
+// turn returns what a message has to wait for, and what it closes when it is done; it counts the goroutine that will work on it, unless
+// the session is closed. Calls and publishes of a session run one after another, in the order in which they came: two writes of
+// one client never swap. Subscribing waits for nobody.
+func (s *Session) turn(m wire.Message) (before <-chan struct{}, done chan struct{}, open bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return nil, nil, false
+	}
+	s.env.Running.Add(1)
+	done = make(chan struct{})
+	if m.Type == wire.Subscribe {
+		return noWait, done, true
+	}
 	before, s.lastCall = s.lastCall, done
-	return before, done
+	return before, done, true
 }
 
 // noWait is closed.
