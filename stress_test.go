@@ -35,9 +35,9 @@ func TestStress(t *testing.T) {
 }
 
 func stress(t *testing.T, clients int, o live.Options, unsaid bool) {
-	steps := 6
+	steps, patience := 6, 2*time.Minute
 	if os.Getenv("LIVE_TEST_LONG") != "" {
-		steps = 100
+		steps, patience = 60, 15*time.Minute
 	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -49,7 +49,7 @@ func stress(t *testing.T, clients int, o live.Options, unsaid bool) {
 	hub.Register(items, &live.Channel{Name: "news", Subscribe: func(context.Context, string) error { return nil }})
 	server := httptest.NewServer(hub)
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 
 	var writers, readers sync.WaitGroup
