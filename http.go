@@ -14,37 +14,10 @@ import (
 	"time"
 
 	"github.com/swampline/live/client"
-	"github.com/swampline/live/internal/session"
 	"github.com/swampline/live/internal/wire"
 	"github.com/swampline/live/transport"
 	"github.com/swampline/live/transport/websocket"
 )
-
-// ServeHTTP serves clients: see docs/protocol.md for the URLs.
-func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !h.enter() {
-		w.Header().Set("Retry-After", "1")
-		writeProblem(w, wire.NewProblem(http.StatusServiceUnavailable, "unavailable", "the server is shutting down: connect again"))
-		return
-	}
-	defer h.leave()
-	to := h.route(r)
-	if to.file != "" {
-		w.Header().Set("Access-Control-Allow-Origin", "*") // any page may import the client; what it may do is another matter
-	} else if !h.admit(w, r) {
-		return
-	}
-	if err := h.serve(w, r, to); err != nil {
-		p, internal := session.Problem(err)
-		if internal {
-			h.options.Logger.ErrorContext(r.Context(), "live: "+err.Error(), "path", r.URL.Path)
-		}
-		if p.Code == "unknown_verb" && to.router != "" {
-			w.Header().Set("Allow", h.allow(to))
-		}
-		writeProblem(w, p)
-	}
-}
 
 // serve hands a request to what its URL names.
 func (h *Hub) serve(w http.ResponseWriter, r *http.Request, to route) error {

@@ -212,6 +212,32 @@ func (h *Hub) Publish(ctx context.Context, channel string, v any) error {
 	return nil
 }
 
+// ServeHTTP serves clients: see docs/protocol.md for the URLs.
+func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !h.enter() {
+		w.Header().Set("Retry-After", "1")
+		writeProblem(w, wire.NewProblem(http.StatusServiceUnavailable, "unavailable", "the server is shutting down: connect again"))
+		return
+	}
+	defer h.leave()
+	to := h.route(r)
+	if to.file != "" {
+		w.Header().Set("Access-Control-Allow-Origin", "*") // any page may import the client; what it may do is another matter
+	} else if !h.admit(w, r) {
+		return
+	}
+	if err := h.serve(w, r, to); err != nil {
+		p, internal := session.Problem(err)
+		if internal {
+			h.options.Logger.ErrorContext(r.Context(), "live: "+err.Error(), "path", r.URL.Path)
+		}
+		if p.Code == "unknown_verb" && to.router != "" {
+			w.Header().Set("Allow", h.allow(to))
+		}
+		writeProblem(w, p)
+	}
+}
+
 // ErrShutdown is returned by Shutdown when it was called before.
 var ErrShutdown = errors.New("live: the hub is shut down")
 
