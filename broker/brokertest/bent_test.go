@@ -65,7 +65,7 @@ func (b *bent) noting(ctx context.Context, last *broker.Position, deliver delive
 }
 
 // patience is short here: a faulty broker is waited for in vain.
-const patience = 300 * time.Millisecond
+const patience = 500 * time.Millisecond
 
 var errElse = errors.New("something else")
 

@@ -110,7 +110,7 @@ func (l *lab) newEpoch() {
 type team struct {
 	l       *lab
 	ctx     context.Context
-	watch   *time.Timer   // ends ctx when no entry was appended for the length of the harness's patience
+	watch   *time.Timer   // ends ctx when no entry was appended for long
 	done    chan struct{} // closed when all have ended
 	mu      sync.Mutex
 	entries []broker.Entry
@@ -123,7 +123,7 @@ type team struct {
 func (l *lab) write(writers, n int, each func(writer, i int)) *team {
 	ctx, cancel := context.WithCancel(l.ctx)
 	t := &team{
-		l: l, ctx: ctx, watch: time.AfterFunc(l.h.Patience, cancel), done: make(chan struct{}), newest: l.newest,
+		l: l, ctx: ctx, watch: time.AfterFunc(l.stuck(), cancel), done: make(chan struct{}), newest: l.newest,
 	}
 	var running sync.WaitGroup
 	for w := range writers {
@@ -147,6 +147,10 @@ func (l *lab) write(writers, n int, each func(writer, i int)) *team {
 	return t
 }
 
+// stuck is how long writers may stand still. It is longer than what is waited for in vain: on a busy machine a writer that
+// is only slow must not hide what the readers have to say.
+func (l *lab) stuck() time.Duration { return 10 * l.h.Patience }
+
 // append appends one entry. Its position must lie after all that were returned before it was begun: that covers the
 // writer's own order and that between writers.
 func (t *team) append(data []byte) error {
@@ -157,7 +161,7 @@ func (t *team) append(data []byte) error {
 		return err
 	}
 	e, err := t.l.appendCtx(t.ctx, data)
-	t.watch.Reset(t.l.h.Patience)
+	t.watch.Reset(t.l.stuck())
 	if err == nil && !floor.IsZero() && !e.Position.After(floor) {
 		err = broken(appendIncreases, "after %v was returned it returned %v", floor, e.Position)
 	}
