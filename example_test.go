@@ -86,7 +86,7 @@ func Example() {
 	// Output:
 	// 201 Created
 	// 422 Unprocessable Entity
-	// {"title":"Unprocessable Content","status":422,"code":"invalid","errors":{"text":["must not be empty"]}}
+	// {"title":"Unprocessable Content","status":422,"code":"invalid","detail":"field \"text\": must not be empty","errors":{"text":["must not be empty"]}}
 	// {"id":1,"text":"milk"}
 }
 

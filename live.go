@@ -70,6 +70,7 @@ package live
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -91,7 +92,7 @@ type Error struct {
 	Code string
 	// Status is the HTTP status; zero means 403, or 422 when there are field errors.
 	Status int
-	// Detail is a sentence for people.
+	// Detail is a sentence for people. Empty means the first field error.
 	Detail string
 	// Errors maps fields to what is wrong with them.
 	Errors map[string][]string
@@ -137,6 +138,9 @@ func (e *Error) problem() *wire.Problem {
 	p := wire.NewProblem(status, code, e.Detail)
 	for _, name := range slices.Sorted(maps.Keys(e.Errors)) {
 		for _, message := range e.Errors[name] {
+			if p.Detail == "" {
+				p.Detail = fmt.Sprintf("field %q: %s", name, message)
+			}
 			p.Field(name, message)
 		}
 	}

@@ -264,7 +264,7 @@ func TestErrorsOfTheApplication(t *testing.T) {
 		{"joined", errors.Join(errors.New("db secret"), live.ErrForbidden), `{"title":"Forbidden","status":403,"code":"forbidden","detail":"you may not do this"}`, ""},
 		{"empty", &live.Error{}, `{"title":"Forbidden","status":403,"code":"forbidden"}`, ""},
 		{"with field errors", &live.Error{Code: "invalid", Errors: map[string][]string{"title": {"empty"}}},
-			`{"title":"Unprocessable Content","status":422,"code":"invalid","errors":{"title":["empty"]}}`, ""},
+			`{"title":"Unprocessable Content","status":422,"code":"invalid","detail":"field \"title\": empty","errors":{"title":["empty"]}}`, ""},
 		{"with a status that is no error", &live.Error{Code: "odd", Status: 42}, `{"title":"Forbidden","status":403,"code":"odd"}`, ""},
 		{"another", errors.New("db secret"), internal, "db secret"},
 		{"nil as an error", (*live.Error)(nil), internal, "nil *live.Error"},

@@ -21,8 +21,9 @@ import (
 )
 
 // TestStress lets a writer that never stops change rows under clients that subscribe, drop, resume and change transport at
-// random. Afterwards each client's rows equal the table's under its filter. On the way each client checks that its cursors grow,
-// that no row goes back to an older version, and that no version of a row that it holds is missing.
+// random. Afterwards each client's rows equal the table's under its filter. On the way each client checks that its cursors grow, that
+// a difference comes to the version that it was made for, and, on a channel whose messages are numbered, that each comes once, in
+// order, and none is missing.
 //
 // It runs with changes whose publisher says what the row was and with such that do not, and for fewer clients with a window so
 // small that resumes read from the broker, and queues that overflow.
@@ -57,7 +58,7 @@ func stress(t *testing.T, clients int, o live.Options, unsaid bool) {
 	var published atomic.Int64
 	for w := range 2 {
 		writers.Go(func() {
-			scribble(ctx, t, rand.New(rand.NewPCG(seed, uint64(w))), table, items, hub, unsaid, &done, &published)
+			scribble(ctx, t, rand.New(rand.NewPCG(seed, uint64(w))), table, items, hub, unsaid, w == 0, &done, &published)
 		})
 	}
 	all := make([]*watcher, clients)
@@ -103,13 +104,14 @@ func stress(t *testing.T, clients int, o live.Options, unsaid bool) {
 const theEnd = "the end"
 
 // scribble changes rows at random and tells the hub, in any of the ways that there are.
-func scribble(ctx context.Context, t *testing.T, rnd *rand.Rand, table *table, items *live.Router[item], hub *live.Hub, unsaid bool, done *atomic.Bool, published *atomic.Int64) {
+func scribble(ctx context.Context, t *testing.T, rnd *rand.Rand, table *table, items *live.Router[item], hub *live.Hub, unsaid, numbered bool, done *atomic.Bool, published *atomic.Int64) {
 	check := func(err error) {
 		if err != nil && ctx.Err() == nil {
 			t.Errorf("publish: %v", err)
 		}
 		published.Add(1)
 	}
+	news := 0
 	for n := 0; !done.Load() && ctx.Err() == nil; n++ {
 		id := 1 + rnd.Int64N(200)
 		switch rnd.IntN(10) {
@@ -131,7 +133,10 @@ func scribble(ctx context.Context, t *testing.T, rnd *rand.Rand, table *table, i
 				check(items.Updated(ctx, was, now))
 			}
 		case 6:
-			check(hub.Publish(ctx, "news", n))
+			if numbered {
+				news++
+				check(hub.Publish(ctx, "news", news))
+			}
 		default:
 			if was, now, err := table.change(table.random(rnd), func(i *item) { i.Title = fmt.Sprint(n) }); err == nil {
 				check(items.Updated(ctx, was, now))
@@ -170,6 +175,7 @@ type watcher struct {
 	rows      map[string]held
 	cursor    string
 	ended     bool // the last row of the list came
+	news      int  // the last number on the channel
 
 	changes, resumes, resyncs int
 }
@@ -264,6 +270,10 @@ func (w *watcher) read(ctx context.Context) {
 			w.apply(c)
 			w.changes++
 		}
+	case "message":
+		for _, data := range m.Messages {
+			w.count(data)
+		}
 	case "error", "closed":
 		w.errorf("got %s", m.Raw)
 	}
@@ -274,6 +284,16 @@ func (w *watcher) reset(m transporttest.Message) {
 	for _, r := range m.Rows {
 		w.rows[r.Key] = w.merge(held{}, r.Fields)
 	}
+}
+
+// count checks that messages are told once, in order, without a gap.
+func (w *watcher) count(data json.RawMessage) {
+	var n int
+	if err := json.Unmarshal(data, &n); err != nil || w.news != 0 && n != w.news+1 {
+		w.errorf("message %s came after %d: %v", data, w.news, err)
+	}
+	w.news = n
+	w.changes++
 }
 
 // grow checks that positions strictly increase.

@@ -45,11 +45,11 @@ func FuzzFilter(f *testing.F) {
 		for _, filter := range []string{one, two} {
 			w, err := where.ParseJSON([]byte(filter), where.Limits{})
 			if err != nil {
-				t.Skip()
+				return
 			}
 			p, err := s.Bind(w)
 			if err != nil {
-				t.Skip()
+				return
 			}
 			hs = append(hs, x.Add(p, p))
 		}

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -290,7 +289,7 @@ func (s *Stream) change(r *record.Change, at broker.Position) (*Change, error) {
 	return c, nil
 }
 
-// Stats is what a stream holds, for tests and metrics.
+// Stats is what a stream holds.
 type Stats struct{ Queries, Rows int }
 
 // Stats returns what the stream holds.
@@ -298,15 +297,4 @@ func (s *Stream) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return Stats{len(s.queries), len(s.rows.states)}
-}
-
-// Queries returns the queries of the stream at this moment.
-func (s *Stream) Queries() []*Query {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out := make([]*Query, 0, len(s.queries))
-	for q := range maps.Values(s.queries) {
-		out = append(out, q)
-	}
-	return out
 }
