@@ -110,6 +110,38 @@ func checkOrder(g *generator, databases []*database) {
 			g.Fatalf("%s sorts by %v as %v, the comparer as %v%s", d.name, o, got, want, g.table())
 		}
 	}
+	checkAfter(g, o, databases)
+}
+
+// checkAfter holds what comes after a row, as predicate and in SQL, against the comparer.
+func checkAfter(g *generator, o []where.Order, databases []*database) {
+	if len(o) == 0 {
+		return
+	}
+	from := g.rows[g.pick(len(g.rows))].row
+	p, err := g.schema.After(o, from)
+	if err != nil {
+		g.Fatalf("after %v by %v: %v", from, o, err)
+	}
+	compare := g.schema.Comparer(o)
+	var want []int
+	for id, r := range g.rows {
+		if compare(r.row, from) > 0 {
+			want = append(want, id)
+		}
+	}
+	if got := g.matching(p); !slices.Equal(got, want) {
+		g.Fatalf("%s matches %v, the comparer says %v%s", p, got, want, g.table())
+	}
+	for _, d := range databases {
+		got, err := d.find(p)
+		if err != nil {
+			g.Fatalf("%s: %v", p, err)
+		}
+		if !slices.Equal(got, want) {
+			g.Fatalf("%s: %s finds %v, the comparer %v%s", p, d.name, got, want, g.table())
+		}
+	}
 }
 
 // TestLaws holds the matcher against itself: logic, normal form, partial knowledge.
