@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/swampline/live/broker"
-	"github.com/swampline/live/internal/livequery"
 	"github.com/swampline/live/internal/record"
 	"github.com/swampline/live/internal/session"
 	"github.com/swampline/live/internal/wire"
@@ -51,45 +50,11 @@ func (a app) Subscribe(ctx context.Context, m wire.Message) (source session.Sour
 	if e.verbs.list == nil {
 		return source, unknownVerb(e, "list")
 	}
-	p, order, err := e.query(ctx, m)
+	selection, err := e.selection(ctx, m)
 	if err != nil {
 		return source, err
 	}
-	q := e.stream.Acquire(p, a.hub.engine.Position)
-	return session.Source{
-		Query:   q,
-		Release: func() { e.stream.Release(q) },
-		Load: func(ctx context.Context, at broker.Position) (rows []byte, keys []string, err error) {
-			defer guard(&err)
-			return e.snapshot(ctx, q, p, order, at)
-		},
-	}, nil
-}
-
-// query returns the predicate and the order that a message asks for.
-func (e *endpoint) query(ctx context.Context, m wire.Message) (*where.Predicate, []where.Order, error) {
-	order, err := e.order(m.Order)
-	if err != nil {
-		return nil, nil, err
-	}
-	p, err := e.predicate(ctx, m)
-	return p, order, err
-}
-
-// snapshot loads the rows of a query and lets the stream know them.
-func (e *endpoint) snapshot(ctx context.Context, q *livequery.Query, p *where.Predicate, order []where.Order, at broker.Position) ([]byte, []string, error) {
-	list, err := e.load(ctx, p, order)
-	if err != nil {
-		return nil, nil, err
-	}
-	keys := make([]string, len(list))
-	reads := make([]livequery.Read, len(list))
-	for i, l := range list {
-		keys[i] = l.object.Key
-		reads[i] = livequery.Read{Key: l.object.Key, Version: l.object.Version, Row: l.row}
-	}
-	e.stream.Prime(q, reads, at)
-	return e.join(list, at.String()), keys, nil
+	return e.source(ctx, selection), nil
 }
 
 func (a app) endpoint(name string) (*endpoint, error) {
@@ -139,19 +104,6 @@ func (a app) call(ctx context.Context, m wire.Message) (wire.Answer, error) {
 		return e.deleted(ctx, m)
 	}
 	return wire.Answer{}, unknownVerb(e, m.Verb)
-}
-
-func (e *endpoint) listed(ctx context.Context, m wire.Message) (wire.Answer, error) {
-	p, order, err := e.query(ctx, m)
-	if err != nil {
-		return wire.Answer{}, err
-	}
-	at := e.hub.engine.Position().String()
-	list, err := e.load(ctx, p, order)
-	if err != nil {
-		return wire.Answer{}, err
-	}
-	return wire.Answer{Rows: e.join(list, at)}, nil
 }
 
 func (e *endpoint) got(ctx context.Context, m wire.Message) (wire.Answer, error) {

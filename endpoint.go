@@ -28,11 +28,15 @@ type endpoint struct {
 	scope     func(context.Context) (where.Where, error)
 	verbs     verbs
 	parseKey  func(string) (Key, *wire.Problem)
+	keyField  string
+	maxRows   int
+	loads     loads
 }
 
 // verbs are the funcs of a router; nil ones do not exist. A row that a func hands on to another is a *T.
 type verbs struct {
 	list   func(ctx context.Context, q Query) ([]record.Object, error)
+	count  func(ctx context.Context, q Query) (int64, error)
 	get    func(ctx context.Context, key Key) (row any, o record.Object, err error)
 	create func(ctx context.Context, data json.RawMessage, permit permit) (record.Object, error)
 	update func(ctx context.Context, row any, data json.RawMessage, permit permit) (record.Object, error)
@@ -44,7 +48,7 @@ type permit func(o record.Object, written map[string]bool) error
 
 // verbs returns the router's funcs without their type. Each publishes what it did unless the application's func did.
 func (r *Router[T]) verbs() verbs {
-	var v verbs
+	v := verbs{count: r.Count}
 	if r.List != nil {
 		v.list = func(ctx context.Context, q Query) ([]record.Object, error) {
 			rows, err := r.List(ctx, q)
@@ -271,55 +275,4 @@ func (e *endpoint) order(text string) ([]where.Order, error) {
 		err = e.schema.Where.CheckOrder(order)
 	}
 	return order, e.filterProblem(err)
-}
-
-// listed is one row of a list.
-type listed struct {
-	object record.Object
-	row    where.Row
-}
-
-// load runs List and keeps what matches, in order.
-func (e *endpoint) load(ctx context.Context, p *where.Predicate, order []where.Order) ([]listed, error) {
-	objects, err := e.verbs.list(ctx, Query{Where: p, Order: order, schema: e.schema.Where})
-	if err != nil {
-		return nil, err
-	}
-	rows := make([]listed, 0, len(objects))
-	for _, o := range objects {
-		row, err := e.schema.Row(o.Values)
-		if err != nil {
-			return nil, fmt.Errorf("live: router %s: key %s: %w", e.name, o.Key, err)
-		}
-		if p.Match(row) {
-			rows = append(rows, listed{o, row})
-		}
-	}
-	if len(order) > 0 {
-		compare := e.schema.Where.Comparer(order)
-		slices.SortStableFunc(rows, func(a, b listed) int {
-			if c := compare(a.row, b.row); c != 0 {
-				return c
-			}
-			return strings.Compare(a.object.Key, b.object.Key)
-		})
-	}
-	return rows, nil
-}
-
-// appendRow appends a row as clients get it. The cursor is its version when the model has none.
-func (e *endpoint) appendRow(b []byte, o record.Object, cursor string) []byte {
-	return e.schema.AppendRow(b, "", o.Key, record.AppendVersion(nil, o.Version, cursor), o.Values, nil)
-}
-
-// join returns rows as they stand in a list, never nil.
-func (e *endpoint) join(rows []listed, cursor string) []byte {
-	b := []byte{}
-	for i, r := range rows {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = e.appendRow(b, r.object, cursor)
-	}
-	return b
 }

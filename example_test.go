@@ -174,7 +174,7 @@ func ExampleRouter() {
 	ask("red", "DELETE", "/tasks/2", "")                // not theirs: as if it did not exist
 	ask("blue", "DELETE", "/tasks/2", "")
 	// Output:
-	// WHERE "done" = ? AND "team" COLLATE BINARY = ? ORDER BY "title" COLLATE BINARY [false red]
+	// WHERE "done" = ? AND "team" COLLATE BINARY = ? ORDER BY "title" COLLATE BINARY, "id" LIMIT 1001 [false red]
 	// GET /tasks?done=false&order=title 200
 	// PATCH /tasks/1 200 {"id":1,"title":"paint!","done":false,"version":2,"urgent":true}
 	// PATCH /tasks/1 409

@@ -104,6 +104,7 @@ type Hub struct {
 	options  Options
 	engine   *engine.Engine
 	env      *session.Env
+	running  context.Context // until the hub has stopped
 	stop     context.CancelFunc
 	stopped  chan struct{}
 	sessions sync.WaitGroup // the goroutines of sessions
@@ -138,7 +139,7 @@ func New(o Options) *Hub {
 		MaxMessageBytes: h.options.MaxMessageBytes,
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	h.stop = cancel
+	h.running, h.stop = ctx, cancel
 	go func() {
 		defer close(h.stopped)
 		h.engine.Run(ctx)

@@ -130,12 +130,14 @@ func TestServersFormsAreWritten(t *testing.T) {
 	refused := wire.NewProblem(422, "invalid_value", `field "title": want a string, got the number 7`).Field("title", "want a string, got the number 7")
 	conflict := wire.NewProblem(409, "conflict", "the object was changed by somebody else")
 	conflict.Current = raw(`{"key":"42","version":9,"fields":{"id":42,"list_id":7,"title":"soy milk","done":false}}`)
-	change := func(offset, item string) *transport.Frame { return wire.Change("k3", "4fk2m9qa."+offset, []byte(item)) }
+	change := func(offset, item string) *transport.Frame {
+		return wire.Change("k3", "4fk2m9qa."+offset, nil, []byte(item))
+	}
 	want := map[string]*transport.Frame{
 		"server-hello":    wire.Hello("5f2a1c0e-7c1f-4a53-9a55-0b1f0d7a8f11"),
-		"server-snapshot": wire.Snapshot(1, "k3", "4fk2m9qa.2sy", "", []byte(row)),
+		"server-snapshot": wire.Snapshot(wire.Listing{ID: 1, Query: "k3", Cursor: "4fk2m9qa.2sy", Reason: "", Rows: []byte(row)}),
 		"server-resumed":  wire.Resumed(1, "k3", "4fk2m9qa.2sy"),
-		"server-resync":   wire.Snapshot(1, "k3", "4fk2m9qa.2sz", "history", []byte(row)),
+		"server-resync":   wire.Snapshot(wire.Listing{ID: 1, Query: "k3", Cursor: "4fk2m9qa.2sz", Reason: "history", Rows: []byte(row)}),
 		"server-change-create": change("2t0", `{"op":"create","key":"43","version":1,"fields":{"id":43,"list_id":7,"title":"eggs","done":false},`+
 			created+`}`),
 		"server-change-enter":   change("2t1", `{"op":"enter","key":"44","version":3,"fields":{"id":44,"list_id":7,"title":"tea","done":false}}`),
@@ -145,7 +147,7 @@ func TestServersFormsAreWritten(t *testing.T) {
 		"server-message":        wire.ChannelMessage("c5", "4fk2m9qa.2t5", []byte(`{"text":"hello"}`)),
 		"server-cursor":         wire.Cursor("4fk2m9qa.2t6"),
 		"server-result":         wire.Result(7, wire.Answer{Cursor: "4fk2m9qa.2t2", Row: []byte(done)}),
-		"server-result-list":    wire.Result(4, wire.Answer{Cursor: "4fk2m9qa.2t2", Rows: []byte(done)}),
+		"server-result-list":    wire.Result(4, wire.Answer{Cursor: "4fk2m9qa.2t2", Listing: &wire.Listing{Rows: []byte(done)}}),
 		"server-result-empty":   wire.Result(8, wire.Answer{Cursor: "4fk2m9qa.2t4"}),
 		"server-error":          wire.Error(6, refused),
 		"server-error-conflict": wire.Error(7, conflict),

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -9,11 +10,12 @@ import (
 	"strings"
 
 	"github.com/swampline/live/broker"
+	"github.com/swampline/live/internal/livequery"
 	"github.com/swampline/live/internal/wire"
 )
 
 // reserved are the words of the protocol in a query string; everything else there is a filter.
-var reserved = []string{"cursor", "wait", "order", "protocol", "transport", "channel"}
+var reserved = []string{"cursor", "wait", "order", "limit", "bound", "count", "protocol", "transport", "channel"}
 
 // serveRouter serves a router's URL: its list, the changes to it, and create.
 func (h *Hub) serveRouter(w http.ResponseWriter, r *http.Request, to route) error {
@@ -23,6 +25,9 @@ func (h *Hub) serveRouter(w http.ResponseWriter, r *http.Request, to route) erro
 		m := wire.Message{
 			Type: wire.Subscribe, ID: 1, Router: to.router,
 			Params: query, Order: query.Get("order"), Cursor: cursorOf(r),
+		}
+		if err := windowOf(query, &m); err != nil {
+			return err
 		}
 		for _, word := range reserved {
 			delete(query, word)
@@ -42,6 +47,29 @@ func (h *Hub) serveRouter(w http.ResponseWriter, r *http.Request, to route) erro
 		return h.serveCall(w, r, wire.Message{Type: wire.Call, ID: 1, Router: to.router, Verb: "create", Data: body}, http.StatusCreated)
 	}
 	return methodNotAllowed(w, h.allow(to))
+}
+
+// windowOf reads what a query string says of a window or a count.
+func windowOf(query url.Values, m *wire.Message) error {
+	if text := query.Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n <= 0 {
+			return wire.NewProblem(http.StatusBadRequest, "malformed_message", "limit: want a positive number").Field("limit", "want a positive number")
+		}
+		m.Limit = n
+	}
+	if text := query.Get("bound"); text != "" {
+		if json.Unmarshal([]byte(text), &m.Bound) != nil || m.Limit == 0 || m.Cursor == "" {
+			return wire.NewProblem(http.StatusBadRequest, "malformed_message", "bound: want an array, with a cursor and a limit").Field("bound", "want an array, with a cursor and a limit")
+		}
+	}
+	if text := query.Get("count"); text != "" {
+		if text != "true" || m.Limit != 0 || m.Order != "" {
+			return wire.NewProblem(http.StatusBadRequest, "malformed_message", "count: want true, without order and limit").Field("count", "want true, without order and limit")
+		}
+		m.Count = true
+	}
+	return nil
 }
 
 // allow returns the methods that the URL of a router or a row takes: those of the verbs that exist.
@@ -74,11 +102,11 @@ func (h *Hub) serveList(w http.ResponseWriter, r *http.Request, m wire.Message) 
 	if err := h.engine.Ready(r.Context()); err != nil {
 		return err
 	}
-	p, order, err := e.query(r.Context(), m)
+	s, err := e.selection(r.Context(), m)
 	if err != nil {
 		return err
 	}
-	q := e.stream.Acquire(p, h.engine.Position)
+	q := e.stream.Acquire(livequery.Spec{Predicate: s.predicate, Count: s.count, Caller: context.WithoutCancel(r.Context())}, h.engine.Position)
 	defer e.stream.Release(q)
 
 	header := w.Header()
@@ -91,12 +119,23 @@ func (h *Hub) serveList(w http.ResponseWriter, r *http.Request, m wire.Message) 
 		return nil
 	}
 	at := h.engine.Position()
-	rows, _, err := e.snapshot(r.Context(), q, p, order, at)
-	if err != nil {
-		return err
+	listing := wire.Listing{}
+	if s.count {
+		f, err := e.load(r.Context(), q, s, at)
+		if err != nil {
+			return err
+		}
+		at, listing.Cursor, listing.Count = f.at, f.at.String(), &f.count
+	} else {
+		p, err := e.readCapped(r.Context(), &s)
+		if err != nil {
+			return err
+		}
+		e.stream.Prime(q, reads(p), at)
+		listing, _, _ = e.listing(s, p, at.String())
 	}
 	header.Set("ETag", etag(at, q.Tag()))
-	_, _ = w.Write(append(wire.Snapshot(0, "", at.String(), "", rows).Data, '\n'))
+	_, _ = w.Write(append(wire.Snapshot(listing).Data, '\n'))
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 
 	"github.com/swampline/live/internal/record"
 	"github.com/swampline/live/where"
@@ -28,10 +29,18 @@ type Router[T any] struct {
 	// other as internal. It must be set; Everyone makes all rows public.
 	Scope func(ctx context.Context) (where.Where, error)
 
-	// List returns the rows that match q.Where, in the order of q.Order. Rows that do not match are dropped and the order
-	// is made right afterwards, so a func that returns everything is correct, if slow. Without it the router cannot be
-	// subscribed to.
+	// List returns the rows that match q.Where, in the order of q.Order, the first q.Limit of them. Rows that do not match are
+	// dropped, the order is made right and the rest cut off afterwards, so a func that returns everything is correct, if slow.
+	// What it returns must depend on q alone: callers whose scope and filter come to the same are given the same rows,
+	// read once. Without it the router cannot be subscribed to.
 	List func(ctx context.Context, q Query) ([]T, error)
+
+	// Count returns how many rows match q.Where. It lets clients follow that number; like List it must depend on q alone.
+	Count func(ctx context.Context, q Query) (int64, error)
+
+	// MaxRows bounds a list. Who asks for no limit and has more rows gets the first MaxRows, as a window that stays right;
+	// a larger limit is refused. Zero means 1,000.
+	MaxRows int
 
 	// Get returns the row of a key, or ErrNotFound. The scope is checked afterwards.
 	Get func(ctx context.Context, key Key) (T, error)
@@ -62,13 +71,16 @@ type Publisher[T any] interface {
 type Query struct {
 	// Where is what the caller may see and asked for, with its values typed by the fields.
 	Where *where.Predicate
-	// Order is what to sort by; empty when the caller does not care.
+	// Order is what to sort by; empty when the caller does not care. Otherwise no two rows are equal in it: it ends with the
+	// key.
 	Order []where.Order
+	// Limit is how many rows are wanted, from the first; zero means all.
+	Limit int
 
 	schema *where.Schema
 }
 
-// SQL returns the query's WHERE and ORDER BY clauses and the arguments of their placeholders:
+// SQL returns the query's WHERE, ORDER BY and LIMIT clauses and the arguments of their placeholders:
 //
 //	clause, args := q.SQL(where.SQLite)
 //	rows, err := db.QueryContext(ctx, "SELECT id, title, done FROM todos "+clause, args...)
@@ -79,6 +91,9 @@ func (q Query) SQL(d where.Dialect) (clause string, args []any) {
 	clause = "WHERE " + cond
 	if len(q.Order) > 0 {
 		clause += " ORDER BY " + d.OrderBy(q.schema, q.Order)
+	}
+	if q.Limit > 0 {
+		clause += " LIMIT " + strconv.Itoa(q.Limit)
 	}
 	return clause, args
 }
@@ -189,6 +204,8 @@ func (r *Router[T]) change(op record.Op, was, now *record.Object) record.Change 
 	return c
 }
 
+const defaultMaxRows = 1000
+
 var routerName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,63}$`)
 
 // register checks the declaration and binds the router to a hub.
@@ -211,7 +228,12 @@ func (r *Router[T]) register(h *Hub) error {
 	if err := h.addEndpoint(e); err != nil {
 		return err
 	}
+	e.keyField, e.maxRows = m.fields[m.key].name, r.MaxRows
+	if e.maxRows == 0 {
+		e.maxRows = defaultMaxRows
+	}
 	e.stream = h.engine.AddStream(m.schema)
+	e.stream.Fetch = e.fetch
 	e.verbs = r.verbs()
 	e.parseKey = m.parseKey
 	r.endpoint = e
@@ -225,6 +247,10 @@ func (r *Router[T]) check() error {
 		return errors.New("it has no Scope: say who may see which rows, or live.Everyone for rows that anybody may see")
 	case r.List == nil && r.Get == nil && r.Create == nil && r.Update == nil && r.Delete == nil:
 		return errors.New("it has no verbs: set List, so that it can be subscribed to")
+	case r.MaxRows < 0:
+		return errors.New("MaxRows is negative: say how many rows a list may have, or leave it zero for 1000")
+	case r.Count != nil && r.List == nil:
+		return errors.New("Count needs List: what cannot be listed is not counted")
 	case r.Update != nil && r.Get == nil:
 		return errors.New("the verb update needs Get, to load the row that is to be updated and to check that the caller may see it")
 	case r.Delete != nil && r.Get == nil:

@@ -103,6 +103,8 @@ type Frame struct {
 	// Items is the part of Data between the brackets of the changes of a change, or of the messages of a message: so that
 	// several frames can be answered as one.
 	Items []byte
+	// More is what a change of a window says of rows beyond it; nil for any other.
+	More *bool
 	// Problem is the problem object of an error frame, and Status its HTTP status.
 	Problem []byte
 	Status  int

@@ -12,6 +12,14 @@ type Order struct {
 	Desc  bool // greatest first, nulls last; otherwise nulls first, then the least
 }
 
+// String returns the order as [ParseOrder] reads it.
+func (o Order) String() string {
+	if o.Desc {
+		return "-" + o.Field
+	}
+	return o.Field
+}
+
 // maxOrder is how many fields a client may sort by.
 const maxOrder = 16
 

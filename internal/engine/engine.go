@@ -38,6 +38,9 @@ type Engine struct {
 	channels *livequery.Channels
 	window   *history.Window
 	shards   []*session.Shard
+	// order is held while a batch is resolved, matched and handed to the shards: who holds it finds the log, the window, the
+	// streams and what the shards will do in one place.
+	order sync.Mutex
 
 	mu       sync.Mutex
 	streams  map[string]*livequery.Stream
@@ -180,6 +183,8 @@ func (e *Engine) restart(ctx context.Context, reason string) error {
 	if reason != "" && head.Epoch != e.Position().Epoch {
 		reason = "epoch"
 	}
+	e.order.Lock()
+	defer e.order.Unlock()
 	// What loads from here on loads for the new log, and who is told of the end of the old one is told before a cursor of
 	// the new.
 	for _, sh := range e.shards {
@@ -237,6 +242,8 @@ func (e *Engine) setDegraded(degraded bool) {
 
 // deliver resolves a batch of entries, finds whom they concern and hands them to the shards.
 func (e *Engine) deliver(batch []broker.Entry) {
+	e.order.Lock()
+	defer e.order.Unlock()
 	var deliveries []*livequery.Delivery
 	for _, raw := range batch {
 		entry := e.resolve(raw, func(s *livequery.Stream, r *record.Change) (*livequery.Change, error) {

@@ -63,6 +63,19 @@ func (e *Engine) Window(p broker.Position, limit int) ([]*livequery.Entry, bool)
 	return e.window.After(p, limit)
 }
 
+// Settle runs f between two batches of the log, with the position that everything has reached: f sees the streams and the
+// history as of it, and what f asks of a shard comes behind everything up to it. What f returns is handed to the shards. F must
+// not wait.
+func (e *Engine) Settle(f func(at broker.Position) *livequery.Delivery) {
+	e.order.Lock()
+	defer e.order.Unlock()
+	if d := f(e.Position()); d != nil {
+		for _, sh := range e.shards {
+			sh.Tell(d)
+		}
+	}
+}
+
 // errEnough ends a Follow that has given what was asked for.
 var errEnough = errors.New("engine: enough")
 

@@ -16,7 +16,7 @@ func BenchmarkPublish(b *testing.B) {
 		b.Run(fmt.Sprint(queries), func(b *testing.B) {
 			s := newStream(b)
 			for i := range queries {
-				s.Acquire(s.bind(b, fmt.Sprintf(`{"box":%d}`, i)), func() broker.Position { return at(0) })
+				s.Acquire(Spec{Predicate: s.bind(b, fmt.Sprintf(`{"box":%d}`, i))}, func() broker.Position { return at(0) })
 			}
 			records := make([]record.Change, 4096)
 			row := thing{id: 1, box: 7, note: "a"}

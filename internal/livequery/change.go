@@ -63,6 +63,7 @@ type Change struct {
 	stream  *Stream
 	key     string
 	version []byte // as JSON
+	number  *int64 // the model's own version
 	op      record.Op
 	values  []json.RawMessage // nil when the row is gone
 	changed []bool            // by field; nil when not known
@@ -113,9 +114,12 @@ func (c *Change) judge(was, other, now bool) Verdict {
 }
 
 // matches tells which of the change's rows a predicate matches.
-func (c *Change) matches(p *where.Predicate) (was, other, now bool) {
-	match := func(row where.Row) bool { return row != nil && p.Match(row) }
-	return match(c.was), slices.ContainsFunc(c.others, match), match(c.now)
+func (c *Change) matches(p *where.Predicate) (was, other, now bool) { return c.seen(p.Match) }
+
+// seen tells which of the change's rows a subscription may hold.
+func (c *Change) seen(match func(where.Row) bool) (was, other, now bool) {
+	holds := func(row where.Row) bool { return row != nil && match(row) }
+	return holds(c.was), slices.ContainsFunc(c.others, holds), holds(c.now)
 }
 
 // verdict judges the change for one predicate.

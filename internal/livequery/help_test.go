@@ -124,7 +124,7 @@ func newHub(t testing.TB) *hub { return &hub{t: t, stream: newStream(t)} }
 func (h *hub) position() broker.Position { return at(len(h.log)) }
 
 func (h *hub) acquire(filter string) *Query {
-	return h.stream.Acquire(h.stream.bind(h.t, filter), h.position)
+	return h.stream.Acquire(Spec{Predicate: h.stream.bind(h.t, filter)}, h.position)
 }
 
 // watch subscribes to a filter, with a snapshot of the rows given.

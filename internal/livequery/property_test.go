@@ -317,7 +317,7 @@ func (w *world) resume(c *client) {
 		return
 	}
 	c.node, c.upto = n, int(cursor.Major)
-	c.query = n.stream.Acquire(n.stream.bind(w.t, c.filter), n.position)
+	c.query = n.stream.Acquire(Spec{Predicate: n.stream.bind(w.t, c.filter)}, n.position)
 	c.feed.Query = c.query.ID
 	if c.unsure = !n.stream.PrimedBefore(c.query, cursor); c.unsure {
 		n.stream.Unsure(c.query, 1)
@@ -330,7 +330,7 @@ func (w *world) snapshot(c *client) {
 	switch c.listed {
 	case 0:
 		c.node = w.hubs[w.rand.IntN(len(w.hubs))]
-		c.query = c.node.stream.Acquire(c.node.stream.bind(w.t, c.filter), c.node.position)
+		c.query = c.node.stream.Acquire(Spec{Predicate: c.node.stream.bind(w.t, c.filter)}, c.node.position)
 		c.listAt = len(c.node.entries)
 		c.listed = 1
 	case 1:

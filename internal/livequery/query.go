@@ -1,6 +1,7 @@
 package livequery
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -20,7 +21,11 @@ type Query struct {
 
 	stream  *Stream // nil for a channel
 	channel string
-	handle  *index.Entry[*Query]
+	window  *Window  // nil unless it is limited
+	counter *counter // nil unless rows are counted
+	// Caller holds the values of the request of the caller who came last: for reading rows that all callers share.
+	Caller context.Context
+	handle *index.Entry[*Query]
 	// since is the position from which on this query's verdicts are complete; touched is that of the last entry that
 	// concerned it; primed is set when a list was loaded here. All guarded by the stream's (or channels') lock.
 	since, touched, primed broker.Position
@@ -69,7 +74,13 @@ type Delivery struct {
 	// Unreadable says that nobody here knows what the entry changed: every member must be given a new snapshot.
 	Unreadable bool
 
+	// Edge is the place up to which a member of a window holds every row after it has taken this; nil when it holds all.
+	Edge where.Row
+
 	parts    []part
+	items    []item // of a window
+	more     *bool  // of a window: whether rows are beyond it
+	count    *int64 // of a counter
 	messages [][]byte
 	once     sync.Once
 	frame    *transport.Frame
@@ -94,11 +105,17 @@ func (d *Delivery) encode(name string) *transport.Frame {
 	if d.Query.stream == nil {
 		return wire.ChannelMessage(name, cursor, d.messages...)
 	}
-	items := make([][]byte, len(d.parts))
-	for i, p := range d.parts {
-		items[i] = p.change.fragment(p.verdict)
+	if d.count != nil {
+		return wire.Count(name, cursor, *d.count)
 	}
-	return wire.Change(name, cursor, items...)
+	items := make([][]byte, 0, len(d.parts)+len(d.items))
+	for _, p := range d.parts {
+		items = append(items, p.change.fragment(p.verdict))
+	}
+	for _, i := range d.items {
+		items = append(items, i.append(nil, d.Query))
+	}
+	return wire.Change(name, cursor, d.more, items...)
 }
 
 func (d *Delivery) add(c *Change, v Verdict) {
@@ -114,13 +131,44 @@ func (d *Delivery) add(c *Change, v Verdict) {
 }
 
 // Empty reports whether there is nothing to tell.
-func (d *Delivery) Empty() bool { return d.parts == nil && d.messages == nil }
+func (d *Delivery) Empty() bool {
+	return d.parts == nil && d.messages == nil && d.items == nil && d.more == nil && d.count == nil
+}
+
+// Fills reports whether the delivery is no entry's but brings what was read meanwhile, as of a position that members may have
+// been told already.
+func (d *Delivery) Fills() bool { return d.more != nil || d.count != nil }
+
+// OfWindow reports whether the delivery tells of a window's members, not of one subscription that catches up.
+func (d *Delivery) OfWindow() bool { return d.items != nil || d.more != nil }
+
+// Windowed reports whether the query is a window.
+func (q *Query) Windowed() bool { return q.window != nil }
+
+// Counts reports whether the query is a count.
+func (q *Query) Counts() bool { return q.counter != nil }
+
+// Spare is how many rows beyond the first are read for a window.
+func (q *Query) Spare() int {
+	if q.window == nil {
+		return 0
+	}
+	return q.window.spare()
+}
+
+// Limit is how many rows a window has, and its order.
+func (q *Query) Limit() (int, []where.Order) { return q.window.limit, q.window.order }
 
 // Keys calls yield with the key of each row that whoever takes the delivery may hold then, besides those that it held.
 func (d *Delivery) Keys(yield func(key string)) {
 	for _, p := range d.parts {
 		if p.verdict == Create || p.verdict == Enter {
 			yield(p.change.key)
+		}
+	}
+	for _, i := range d.items {
+		if i.verdict == Create || i.verdict == Enter {
+			yield(i.row.key)
 		}
 	}
 }

@@ -127,7 +127,7 @@ func TestUnchangedSince(t *testing.T) {
 func TestAQueryOfTheMiddleOfABatch(t *testing.T) {
 	h := newHub(t)
 	h.publish(created(v1))
-	q := h.stream.Acquire(h.stream.bind(t, boxA), func() broker.Position { return at(0) })
+	q := h.stream.Acquire(Spec{Predicate: h.stream.bind(t, boxA)}, func() broker.Position { return at(0) })
 	if h.stream.UnchangedSince(q, at(0)) {
 		t.Error("it does not know what was matched before it was there")
 	}

@@ -14,6 +14,8 @@ type Knowledge struct {
 	Held map[string]struct{}
 	// Sure says that the stream knows every row that it may hold.
 	Sure bool
+	// Edge bounds what it holds of a window: every row up to this place, no row beyond; nil for all rows.
+	Edge where.Row
 	// Old resolved the entries that it was told and that are not in memory; nil when all were.
 	Old *Backfill
 }
@@ -31,8 +33,8 @@ func (q *Query) Replay(e *Entry, k Knowledge) *Delivery {
 		}
 	}
 	for _, c := range e.Changes {
-		if c.stream == q.stream {
-			d.add(c, c.replay(q.Predicate, k))
+		if c.stream == q.stream && q.counter == nil {
+			d.add(c, c.replay(q, k))
 		}
 	}
 	if d.Empty() && !d.Unknown && !d.Unreadable {
@@ -42,12 +44,13 @@ func (q *Query) Replay(e *Entry, k Knowledge) *Delivery {
 }
 
 // replay judges the change for one subscription that catches up.
-func (c *Change) replay(p *where.Predicate, k Knowledge) Verdict {
-	was, other, now := c.matches(p)
+func (c *Change) replay(q *Query, k Knowledge) Verdict {
+	match := q.within(k.Edge)
+	was, other, now := c.seen(match)
 	row, told := k.Old.leave(c)
 	sure := k.Sure && !c.private && !k.Old.Used()
 	_, held := k.Held[c.key]
-	v := c.judge(was, other || held || row != nil && p.Match(row), now)
+	v := c.judge(was, other || held || row != nil && match(row), now)
 	switch {
 	case v == Unknown && (sure || k.Held != nil || told && !c.stale):
 		return Nothing // it surely does not hold the row
@@ -55,6 +58,14 @@ func (c *Change) replay(p *where.Predicate, k Knowledge) Verdict {
 		return Enter // what it was told may differ from what the stream took the change as a difference to
 	}
 	return v
+}
+
+// within returns what a subscription holds that catches up: the predicate, in a window up to a place.
+func (q *Query) within(edge where.Row) func(where.Row) bool {
+	if edge == nil {
+		return q.Predicate.Match
+	}
+	return func(row where.Row) bool { return q.Predicate.Match(row) && q.window.compare(row, edge) <= 0 }
 }
 
 // Backfill resolves entries that this hub reads from the broker for one subscription that is far behind. It keeps the

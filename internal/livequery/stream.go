@@ -1,8 +1,10 @@
 package livequery
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -37,6 +39,9 @@ func (r *Registry) newQuery(prefix string, since broker.Position) *Query {
 type Stream struct {
 	Schema   *Schema
 	registry *Registry
+	// Fetch has a window's rows read, or a counter's counted. It is set before the stream is used, and must not wait: it is
+	// called with the stream's lock held.
+	Fetch func(*Query)
 
 	mu      sync.Mutex
 	index   *index.Index[*Query]
@@ -60,23 +65,58 @@ func NewStream(r *Registry, s *Schema) *Stream {
 	}
 }
 
-// Acquire returns the query of a predicate, for one more subscription. At is the position up to which the log was handed
+// Spec is what identical subscriptions have in common.
+type Spec struct {
+	Predicate *where.Predicate
+	// Order and Limit make a window of the query: the first Limit rows. Zero takes all, and Order does not count.
+	Order []where.Order
+	Limit int
+	// Count asks for the number of rows in place of the rows.
+	Count bool
+	// Caller holds the values of the caller's request.
+	Caller context.Context
+}
+
+// name tells queries apart.
+func (c *Spec) name() string {
+	text := c.Predicate.String()
+	switch {
+	case c.Count:
+		text += "\x00count"
+	case c.Limit > 0:
+		text += "\x00" + strconv.Itoa(c.Limit)
+		for _, by := range c.Order {
+			text += "\x00" + by.String()
+		}
+	}
+	return text
+}
+
+// Acquire returns the query of a spec, for one more subscription. At is the position up to which the log was handed
 // to the shards: a query that is new knows nothing of what was before. Each Acquire is paid back by one Release.
-func (s *Stream) Acquire(p *where.Predicate, at func() broker.Position) *Query {
+func (s *Stream) Acquire(spec Spec, at func() broker.Position) *Query {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	q := s.queries[p.String()]
+	name := spec.name()
+	q := s.queries[name]
 	if q == nil {
 		since := at()
 		if !s.resolved.IsZero() && !since.After(s.resolved) {
 			since = s.resolved // the hub is in the middle of a batch
 		}
 		q = s.registry.newQuery("k", since)
-		q.stream, q.Predicate = s, p
-		q.handle = s.index.Add(p, q)
-		s.queries[p.String()] = q
+		q.stream, q.Predicate = s, spec.Predicate
+		switch {
+		case spec.Count:
+			q.counter = &counter{}
+		case spec.Limit > 0:
+			q.window = newWindow(s.Schema, spec.Order, spec.Limit)
+		}
+		q.handle = s.index.Add(spec.Predicate, q)
+		s.queries[name] = q
 	}
 	q.refs++
+	q.Caller = spec.Caller
 	return q
 }
 
@@ -107,6 +147,8 @@ type Read struct {
 	Key     string
 	Version *int64
 	Row     where.Row
+	// Values are the row's fields, for windows.
+	Values []json.RawMessage
 }
 
 // Prime notes the rows that a list for the query returned, read after the position.
@@ -151,7 +193,7 @@ func (q *Query) primedBefore(p broker.Position) bool {
 func (s *Stream) UnchangedSince(q *Query, p broker.Position) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if q.since.Epoch != p.Epoch || q.since.After(p) || q.touched.After(p) {
+	if q.since.Epoch != p.Epoch || q.since.After(p) || q.touched.After(p) || q.counter != nil && q.stale() {
 		return false
 	}
 	return !s.unknown.After(p) || q.primedBefore(p)
@@ -185,7 +227,12 @@ func (s *Stream) Match(e *Entry, oldest broker.Position, out []*Delivery) []*Del
 	defer s.mu.Unlock()
 	first := len(out)
 	tell := func(q *Query, c *Change, v Verdict) {
-		if v == Nothing {
+		if v == Nothing || q.counter != nil && v == Update {
+			return
+		}
+		if q.counter != nil {
+			q.touched = e.Position
+			s.recount(q)
 			return
 		}
 		if q.telling == nil {
@@ -198,7 +245,10 @@ func (s *Stream) Match(e *Entry, oldest broker.Position, out []*Delivery) []*Del
 	if e.Unreadable {
 		s.resolved = e.Position
 		for _, q := range s.queries {
-			q.touched = e.Position
+			if q.touched = e.Position; q.counter != nil {
+				s.recount(q)
+				continue
+			}
 			out = append(out, &Delivery{Query: q, Position: e.Position, Unreadable: true})
 		}
 	}
@@ -209,6 +259,10 @@ func (s *Stream) Match(e *Entry, oldest broker.Position, out []*Delivery) []*Del
 	}
 	for _, d := range out[first:] {
 		d.Query.telling = nil
+		if w := d.Query.window; w != nil {
+			w.apply(d)
+			s.fetch(d.Query)
+		}
 	}
 	s.rows.sweep(func(st *state) bool {
 		return st.position.After(oldest) || !st.doubt && s.watched(st.row) ||
@@ -257,13 +311,19 @@ func (s *Stream) Reset(at broker.Position) {
 	s.rows, s.resolved, s.unknown, s.began = newRows(), at, broker.Position{}, at
 	for _, q := range s.queries {
 		q.since, q.touched, q.primed = at, at, broker.Position{}
+		if q.window != nil {
+			q.window.unload()
+		}
+		if q.counter != nil {
+			q.counter.known = false
+		}
 	}
 }
 
 // change decodes a record.
 func (s *Stream) change(r *record.Change, at broker.Position) (*Change, error) {
 	c := &Change{
-		stream: s, key: r.Key, op: r.Op, mutation: r.Mutation,
+		stream: s, key: r.Key, op: r.Op, number: r.Version, mutation: r.Mutation,
 		version: record.AppendVersion(nil, r.Version, at.String()),
 	}
 	var err error

@@ -21,7 +21,10 @@ type Client struct {
 type Feed struct {
 	Query, Cursor string
 	Answered      bool
-	Rows          map[string]Row
+	Window
+	// Count is what a subscription to a number was told.
+	Count *int64
+	Rows  map[string]Row
 	// Messages are those of a channel.
 	Messages []string
 	// Resyncs are the reasons of its resyncs.
@@ -46,9 +49,14 @@ type Message struct {
 	Type, Query, Cursor, Reason string
 	ID                          int64
 	Rows                        []Row
+	Order                       string
+	Limit                       int
+	More                        *bool
+	Count                       *int64
 	Changes                     []struct {
 		Row
 		Op string
+		At *int
 	}
 	Messages []json.RawMessage
 	Problem  json.RawMessage
@@ -77,7 +85,7 @@ func (c *Client) Receive(data []byte) error {
 			feed.Ended = m.Problem
 			delete(c.Feeds, m.ID)
 		}
-	case "change", "message":
+	case "change", "message", "count":
 		return c.data(m)
 	case "cursor":
 		for _, f := range c.Feeds {
@@ -112,6 +120,11 @@ func (f *Feed) answer(m Message) error {
 			}
 			f.Rows[r.Key] = r
 		}
+		f.Order, f.Count = m.Order, m.Count
+		if m.Limit != 0 {
+			f.Limit = m.Limit
+		}
+		f.settle(true, m.More)
 	}
 	return nil
 }
@@ -121,7 +134,8 @@ func (c *Client) data(m Message) error {
 		if !f.Answered || f.Query != m.Query {
 			continue
 		}
-		if !After(m.Cursor, f.Cursor) {
+		fill := (m.More != nil || m.Count != nil) && !After(f.Cursor, m.Cursor)
+		if !After(m.Cursor, f.Cursor) && !fill {
 			f.Ignored++
 			continue
 		}
@@ -132,6 +146,15 @@ func (c *Client) data(m Message) error {
 		}
 		for _, change := range m.Changes {
 			if err := f.apply(change.Op, change.Row); err != nil {
+				return err
+			}
+		}
+		if m.Count != nil {
+			f.Count = m.Count
+		}
+		f.settle(m.More != nil, m.More)
+		if f.CheckPlaces {
+			if err := f.checkPlaces(m); err != nil {
 				return err
 			}
 		}

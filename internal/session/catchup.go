@@ -7,6 +7,7 @@ import (
 
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/internal/livequery"
+	"github.com/swampline/live/where"
 )
 
 const (
@@ -88,7 +89,7 @@ func (s *Session) readOn(ctx context.Context, sub *subscription, round uint) err
 		s.mu.Unlock()
 		return nil
 	}
-	from, old, entries := sub.position, sub.old, sub.backlog
+	from, old, entries, query, edge := sub.position, sub.old, sub.backlog, sub.query, sub.edge
 	if old == nil {
 		old = newBackfill(sub.query)
 		sub.old = old
@@ -110,10 +111,40 @@ func (s *Session) readOn(ctx context.Context, sub *subscription, round uint) err
 	if !s.replay(sub, round, entries) || len(entries) == chunk {
 		return nil
 	}
-	if !s.shard.call(ctx, func() { s.goLive(sub, round) }) {
+	if !s.join(ctx, sub, round, query, edge) {
 		return errHubGone
 	}
 	return nil
+}
+
+// join makes a subscription that has read all there was a member of its query, on the shard's goroutine. What members share,
+// a window or a count, is taken as it is between two batches, so that it fits what the shard will have told by then.
+func (s *Session) join(ctx context.Context, sub *subscription, round uint, query *livequery.Query, edge where.Row) bool {
+	if !query.Windowed() && !query.Counts() {
+		return s.shard.call(ctx, func() { s.goLive(sub, round, nil, broker.Position{}) })
+	}
+	var ran <-chan struct{}
+	s.env.Log.Settle(func(at broker.Position) *livequery.Delivery {
+		d, known := query.Stream().Align(query, edge, at)
+		ran = s.shard.ask(func() {
+			if !known {
+				s.startAnew(sub, round)
+				return
+			}
+			s.goLive(sub, round, d, at)
+		})
+		return nil
+	})
+	return ran != nil && s.shard.await(ctx, ran)
+}
+
+// startAnew reloads a subscription to what this hub does not hold any more.
+func (s *Session) startAnew(sub *subscription, round uint) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sub.state == behind && sub.round == round {
+		sub.reload(unknownRow, broker.Position{})
+	}
 }
 
 // expired starts a subscription anew that the log does not reach back to. When the log is another one, and the hub has yet
@@ -163,7 +194,7 @@ func (s *Session) replay(sub *subscription, round uint, entries []*livequery.Ent
 
 // follow takes one entry of the log. The session's lock is held.
 func (sub *subscription) follow(e *livequery.Entry) bool {
-	d := sub.query.Replay(e, livequery.Knowledge{Held: sub.held, Sure: !sub.unsure, Old: sub.old})
+	d := sub.query.Replay(e, livequery.Knowledge{Held: sub.held, Sure: !sub.unsure, Edge: sub.edge, Old: sub.old})
 	if d == nil {
 		sub.position = e.Position
 		return true
@@ -174,8 +205,9 @@ func (sub *subscription) follow(e *livequery.Entry) bool {
 
 // goLive makes a subscription that has read all there was a member of its query. It runs on the shard's goroutine: what
 // the shard has told its members by now is what remains to be read, and it is in memory. What else is there by now it
-// reads, too: that may have been matched before the query, or its doubts, were known to the stream.
-func (s *Session) goLive(sub *subscription, round uint) {
+// reads, too: that may have been matched before the query, or its doubts, were known to the stream. Where members share
+// something, it is brought up to the position of that and given what it lacks.
+func (s *Session) goLive(sub *subscription, round uint, shared *livequery.Delivery, at broker.Position) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if sub.state != behind || sub.round != round || s.closed || s.shard.upto.IsZero() {
@@ -189,9 +221,15 @@ func (s *Session) goLive(sub *subscription, round uint) {
 		return // far behind once more: read on
 	}
 	for _, e := range entries {
+		if shared != nil && e.Position.After(at) {
+			break
+		}
 		if !sub.follow(e) {
 			return
 		}
+	}
+	if shared != nil && (!sub.query.Counts() || sub.counted.IsZero() || shared.Position.After(sub.counted)) {
+		sub.tell(shared, sub.position)
 	}
 	sub.state = live
 	sub.held, sub.old, sub.backlog = nil, nil, nil

@@ -163,14 +163,16 @@ func (h *hub) Subscribe(_ context.Context, m wire.Message) (session.Source, erro
 	if err != nil {
 		return session.Source{}, err
 	}
-	q := h.stream.Acquire(p, h.engine.Position)
+	q := h.stream.Acquire(livequery.Spec{Predicate: p}, h.engine.Position)
 	return session.Source{
 		Query: q, Release: func() { h.stream.Release(q) },
-		Load: func(_ context.Context, at broker.Position) ([]byte, []string, error) {
+		Load: func(context.Context, broker.Position) (session.Loaded, error) {
+			at := h.engine.Position()
 			if err := hook(h.onLoad, m); err != nil {
-				return nil, nil, err
+				return session.Loaded{}, err
 			}
-			return h.load(q, p, at)
+			rows, keys, err := h.load(q, p, at)
+			return session.Loaded{At: at, Keys: keys, Listing: wire.Listing{Rows: rows}}, err
 		},
 	}, nil
 }

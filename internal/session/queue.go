@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 
+	"github.com/swampline/live/broker"
 	"github.com/swampline/live/internal/wire"
 	"github.com/swampline/live/transport"
 )
@@ -13,6 +14,8 @@ type item struct {
 	// data names the subscription whose data the frame is, nil for answers. Data can be read from the log again; it is what
 	// overflow drops.
 	data *subscription
+	// edge is set on what a window's members are told: how far they hold its rows once it was taken.
+	edge *edge
 	// cursor says that the frame claims that everything before it was sent.
 	cursor bool
 }
@@ -57,7 +60,7 @@ func (s *Session) overflow() {
 		if !sub.queued {
 			continue
 		}
-		sub.queued, sub.position = false, sub.from
+		sub.queued, sub.position, sub.counted = false, sub.from, broker.Position{}
 		if sub.state == live {
 			sub.query.Part(s.shard.index, sub)
 			sub.state = behind
@@ -78,6 +81,9 @@ func (s *Session) take() []*transport.Frame {
 		frames[n] = i.frame
 		if i.data != nil {
 			i.data.queued = false
+			if i.edge != nil && i.edge.round == i.data.round {
+				i.data.edge = i.edge.row
+			}
 		}
 	}
 	clear(s.queue)
@@ -131,7 +137,10 @@ func (s *Session) cursor() *transport.Frame {
 			continue
 		}
 		at := sub.position
-		if sub.state == live && s.shard.upto.After(at) {
+		switch {
+		case sub.query != nil && sub.query.Counts() && sub.query.Stream().Stale(sub.query):
+			at = sub.counted // nobody may take himself for up to date whose count is being made
+		case sub.state == live && s.shard.upto.After(at):
 			at = s.shard.upto
 		}
 		if at.Epoch != reached.Epoch { // between two logs

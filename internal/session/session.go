@@ -9,6 +9,7 @@ package session
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/swampline/live/internal/livequery"
 	"github.com/swampline/live/internal/wire"
 	"github.com/swampline/live/transport"
+	"github.com/swampline/live/where"
 )
 
 // App answers what a client asks for. Its errors are Problems, or else internal.
@@ -35,9 +37,30 @@ type Source struct {
 	// Release pays the query back.
 	Release func()
 	// Load reads the rows that the caller may see, from a database that holds at least what the log holds up to a
-	// position. It returns them joined, and their keys. Nil for a channel.
-	Load func(ctx context.Context, at broker.Position) (rows []byte, keys []string, err error)
+	// position. The error may be a *TooMany. Nil for a channel.
+	Load func(ctx context.Context, after broker.Position) (Loaded, error)
+	// Prepare gives a window that other subscriptions have not loaded its rows, for one that resumes. Nil for other queries.
+	Prepare func(ctx context.Context) error
+	// Edge is the place up to which a client that resumes holds every row of a window; nil when it holds all.
+	Edge where.Row
 }
+
+// Loaded is what a list returned.
+type Loaded struct {
+	// At is the position that the database had reached.
+	At broker.Position
+	// Listing has the members that only a list knows.
+	Listing wire.Listing
+	Keys    []string
+	// Edge is the place up to which the rows of a window are all rows; nil when no row is beyond.
+	Edge where.Row
+}
+
+// TooMany says that more rows match a subscription than a list may have: it must become a window of so many.
+type TooMany struct{ Limit int }
+
+// Error says so.
+func (e *TooMany) Error() string { return fmt.Sprintf("more than %d rows match", e.Limit) }
 
 // Log is the hub's view of the log.
 type Log interface {
@@ -54,6 +77,9 @@ type Log interface {
 	Read(ctx context.Context, p broker.Position, limit int, old *livequery.Backfill) ([]*livequery.Entry, error)
 	// Beyond reports whether p lies after the end of the log.
 	Beyond(ctx context.Context, p broker.Position) (bool, error)
+	// Settle runs f between two batches of the log: streams and history are as of the position, and what f asks of a shard comes
+	// behind everything up to it. F must not wait.
+	Settle(f func(at broker.Position) *livequery.Delivery)
 }
 
 // Env is what the sessions of a hub share.

@@ -80,10 +80,21 @@ func (sh *Shard) signal() {
 // call has f run by the shard and waits until it has. It returns false if ctx ended first (f may still run) or the shard
 // has stopped.
 func (sh *Shard) call(ctx context.Context, f func()) bool {
+	ran := sh.ask(f)
+	return ran != nil && sh.await(ctx, ran)
+}
+
+// ask has f run by the shard; what it returns is closed when it has, and nil when the shard has stopped.
+func (sh *Shard) ask(f func()) <-chan struct{} {
 	ran := make(chan struct{})
 	if !sh.Do(func() { f(); close(ran) }) {
-		return false
+		return nil
 	}
+	return ran
+}
+
+// await waits for what was asked of the shard.
+func (sh *Shard) await(ctx context.Context, ran <-chan struct{}) bool {
 	select {
 	case <-ran:
 		return true
@@ -109,13 +120,20 @@ func (sh *Shard) Suspend(begin broker.Position) {
 func (sh *Shard) Deliver(deliveries []*livequery.Delivery, upto broker.Position) {
 	sh.Do(func() {
 		for _, d := range deliveries {
-			// Backwards: a member that leaves meanwhile is replaced by one that has been told.
-			for i := len(d.Query.Members(sh.index)) - 1; i >= 0; i-- {
-				if members := d.Query.Members(sh.index); i < len(members) {
-					members[i].Deliver(d)
-				}
-			}
+			sh.tell(d)
 		}
 		sh.upto = upto
 	})
+}
+
+// Tell tells the shard's members what was read meanwhile, as of a position up to which they were told.
+func (sh *Shard) Tell(d *livequery.Delivery) { sh.Do(func() { sh.tell(d) }) }
+
+func (sh *Shard) tell(d *livequery.Delivery) {
+	// Backwards: a member that leaves meanwhile is replaced by one that has been told.
+	for i := len(d.Query.Members(sh.index)) - 1; i >= 0; i-- {
+		if members := d.Query.Members(sh.index); i < len(members) {
+			members[i].Deliver(d)
+		}
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/internal/livequery"
 	"github.com/swampline/live/internal/wire"
+	"github.com/swampline/live/where"
 )
 
 // state is where a subscription is on its way to live.
@@ -38,6 +39,10 @@ type subscription struct {
 	// position is that up to which everything is queued. When data is queued, from is that up to which everything was before.
 	position, from broker.Position
 	queued         bool
+	// edge is the place in a window's order up to which the client, as far as frames were taken, holds every row; nil when it
+	// holds all. counted is the position of the count that was told last.
+	edge    where.Row
+	counted broker.Position
 	// held are the keys of all rows that the subscription may hold, known while it catches up from its own snapshot.
 	held map[string]struct{}
 	// unsure says that it may hold rows by states that this hub never saw.
@@ -108,17 +113,46 @@ func (s *Session) start(sub *subscription, round uint, after broker.Position, re
 			source.Release()
 		}
 	}()
-	if !resume {
+	switch {
+	case !resume:
 		err = s.env.Log.Wait(s.ctx, after)
-	} else if reason, err = s.covers(source, after); err == nil && reason == "" {
-		kept = s.resumed(sub, round, source, after)
-		return
+	case source.Query.Counts(): // it has no history: what counts is whether it is the same
+		if source.Query.Stream().UnchangedSince(source.Query, after) {
+			kept = s.resumed(sub, round, source, after)
+			return
+		}
+		after = broker.Position{}
+	default:
+		reason, err = s.covers(source, after)
+		if err == nil && reason == "" && source.Prepare != nil {
+			err = source.Prepare(s.ctx)
+		}
+		if err == nil && reason == "" {
+			kept = s.resumed(sub, round, source, after)
+			return
+		}
+		after = broker.Position{}
 	}
 	if err == nil {
-		kept, err = s.snapshot(sub, round, source, reason)
+		kept, err = s.snapshot(sub, round, source, after, reason)
+	}
+	var many *TooMany
+	if errors.As(err, &many) {
+		s.cap(sub, round, many.Limit)
+		s.start(sub, round, after, false, reason)
+		return
 	}
 	if err != nil {
 		s.refuse(sub, round, err)
+	}
+}
+
+// cap makes a subscription to too many rows one to the first of them.
+func (s *Session) cap(sub *subscription, round uint, limit int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sub.round == round {
+		sub.message.Limit, sub.message.Capped = limit, true
 	}
 }
 
@@ -174,32 +208,34 @@ func (s *Session) resumed(sub *subscription, round uint, source Source, after br
 	if stream := source.Query.Stream(); stream != nil && !stream.PrimedBefore(source.Query, after) {
 		sub.beUnsure()
 	}
+	sub.edge, sub.counted = source.Edge, after
 	s.append(item{frame: wire.Resumed(sub.message.ID, sub.name, after.String())})
 	return true
 }
 
-// snapshot loads what the subscription's caller may see and queues it. It reports false when the subscription is not
-// wanted any more.
-func (s *Session) snapshot(sub *subscription, round uint, source Source, reason string) (bool, error) {
-	at := s.env.Log.Position()
-	var rows []byte
-	var keys []string
+// snapshot loads what the subscription's caller may see, not before a position, and queues it. It reports false when the
+// subscription is not wanted any more.
+func (s *Session) snapshot(sub *subscription, round uint, source Source, after broker.Position, reason string) (bool, error) {
+	loaded := Loaded{At: s.env.Log.Position()}
 	if source.Load != nil {
 		var err error
-		if rows, keys, err = source.Load(s.ctx, at); err != nil {
+		if loaded, err = source.Load(s.ctx, after); err != nil {
 			return false, err
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !sub.adopt(round, source, at) {
+	if !sub.adopt(round, source, loaded.At) {
 		return false, nil
 	}
-	sub.held = make(map[string]struct{}, len(keys))
-	for _, key := range keys {
+	sub.edge, sub.counted = loaded.Edge, loaded.At
+	sub.held = make(map[string]struct{}, len(loaded.Keys))
+	for _, key := range loaded.Keys {
 		sub.held[key] = struct{}{}
 	}
-	s.append(item{frame: wire.Snapshot(sub.message.ID, sub.name, at.String(), reason, rows)})
+	listing := loaded.Listing
+	listing.ID, listing.Query, listing.Cursor, listing.Reason = sub.message.ID, sub.name, loaded.At.String(), reason
+	s.append(item{frame: wire.Snapshot(listing)})
 	return true, nil
 }
 
@@ -336,7 +372,7 @@ func (sub *subscription) Deliver(d *livequery.Delivery) {
 	s := sub.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if sub.state != live || s.subs[sub.message.ID] != sub || !d.Position.After(sub.position) {
+	if sub.state != live || s.subs[sub.message.ID] != sub || !sub.lacks(d) {
 		return
 	}
 	before := sub.position
@@ -347,6 +383,14 @@ func (sub *subscription) Deliver(d *livequery.Delivery) {
 	if s.bytes > s.env.MaxQueueBytes {
 		s.overflow()
 	}
+}
+
+// lacks reports whether a delivery is news. What was read meanwhile is as of the position that was told last, or later.
+func (sub *subscription) lacks(d *livequery.Delivery) bool {
+	if d.Fills() {
+		return d.Query.Counts() || !sub.position.After(d.Position)
+	}
+	return d.Position.After(sub.position)
 }
 
 // tell queues a delivery, and reports whether the subscription goes on. Everything up to the position before was told
@@ -360,11 +404,29 @@ func (sub *subscription) tell(d *livequery.Delivery, before broker.Position) boo
 		if !sub.queued {
 			sub.queued, sub.from = true, before
 		}
-		sub.session.append(item{frame: d.Frame(sub.name), data: sub})
+		sub.session.append(item{frame: d.Frame(sub.name), data: sub, edge: sub.edgeAfter(d)})
 		if sub.held != nil {
 			d.Keys(func(key string) { sub.held[key] = struct{}{} })
 		}
 	}
+	if sub.query.Counts() {
+		sub.counted = d.Position
+		return true
+	}
 	sub.position = d.Position
 	return true
+}
+
+// edge is the place up to which a client holds the rows of a window once it has taken a frame.
+type edge struct {
+	row   where.Row
+	round uint
+}
+
+// edgeAfter returns the edge after a delivery; nil where it does not change.
+func (sub *subscription) edgeAfter(d *livequery.Delivery) *edge {
+	if !sub.query.Windowed() || !d.OfWindow() {
+		return nil
+	}
+	return &edge{d.Edge, sub.round}
 }

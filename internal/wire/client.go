@@ -27,7 +27,14 @@ type Message struct {
 	Version  json.RawMessage `json:"version"`
 	Data     json.RawMessage `json:"data"`
 	Mutation string          `json:"mutation"`
+	// Limit makes a window of a list: its first rows. Bound, with a cursor, says up to where the client holds them: the values
+	// of the effective order's fields. Count asks for the number of rows alone.
+	Limit int               `json:"limit"`
+	Bound []json.RawMessage `json:"bound"`
+	Count bool              `json:"count"`
 
+	// Capped says that the limit is not the client's but the router's, because more rows matched than it lists.
+	Capped bool `json:"-"`
 	// Params is the filter of a request whose URL names the router, in place of Where: its values are text.
 	Params url.Values `json:"-"`
 }
@@ -75,7 +82,10 @@ func (m *Message) check() *Problem {
 	var allowed string
 	switch m.Type {
 	case Subscribe:
-		allowed = " router where order cursor "
+		allowed = " router where order limit bound cursor "
+		if m.Count {
+			allowed = " router where count cursor "
+		}
 		if m.Channel != "" {
 			allowed = " channel cursor "
 		}
@@ -90,7 +100,7 @@ func (m *Message) check() *Problem {
 			return malformed("publish: want a channel and data")
 		}
 	case Call:
-		allowed = " router verb where order key version data mutation "
+		allowed = " router verb where order limit key version data mutation "
 		if m.Router == "" || m.Verb == "" {
 			return malformed("call: want a router and a verb")
 		}
@@ -104,10 +114,17 @@ func (m *Message) check() *Problem {
 		"router": m.Router != "", "channel": m.Channel != "", "where": m.Where != nil, "order": m.Order != "",
 		"cursor": m.Cursor != "", "verb": m.Verb != "", "key": m.Key != "", "version": m.Version != nil,
 		"data": m.Data != nil, "mutation": m.Mutation != "",
+		"limit": m.Limit != 0, "bound": m.Bound != nil, "count": m.Count,
 	} {
 		if set && !strings.Contains(allowed, " "+name+" ") {
 			return malformed(fmt.Sprintf("%s has no member %q here", m.Type, name))
 		}
+	}
+	if m.Limit < 0 {
+		return malformed("limit: want a positive number").Field("limit", "want a positive number")
+	}
+	if m.Bound != nil && (m.Cursor == "" || m.Limit == 0) {
+		return malformed("bound: it goes with a cursor and a limit").Field("bound", "goes with a cursor and a limit")
 	}
 	if len(m.Mutation) > 64 {
 		return malformed("mutation: want a UUID").Field("mutation", "want a UUID")
@@ -154,7 +171,7 @@ func exact(line []byte) *Problem {
 }
 
 // names are the members that a message can have.
-const names = " type id router channel where order cursor verb key version data mutation "
+const names = " type id router channel where order limit bound count cursor verb key version data mutation "
 
 func malformed(detail string) *Problem {
 	return NewProblem(http.StatusBadRequest, "malformed_message", detail)

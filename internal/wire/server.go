@@ -81,30 +81,64 @@ func Hello(session string) *transport.Frame {
 	return &transport.Frame{Type: "hello", Data: append(member(b, "session", session), '}'), Quiet: true}
 }
 
-// Snapshot answers a subscribe. Rows are joined JSON objects without the brackets; nil for a channel, which has none. With a
-// reason it is a resync.
-func Snapshot(id int64, query, cursor, reason string, rows []byte) *transport.Frame {
+// Listing is what a snapshot says. Members that are zero are left out.
+type Listing struct {
+	// ID is the subscription's; Query, how data messages name what it shares.
+	ID            int64
+	Query, Cursor string
+	// Reason makes it a resync.
+	Reason string
+	// Order is the effective order of the rows, which ends with the key.
+	Order string
+	// Limit is told when the client did not name it; More, in a window, whether rows are beyond it.
+	Limit int
+	More  *bool
+	// Count is the number of rows, in place of them.
+	Count *int64
+	// Rows are joined JSON objects without the brackets; nil for none, as a channel has it.
+	Rows []byte
+}
+
+// Snapshot answers a subscribe.
+func Snapshot(l Listing) *transport.Frame {
 	typ := "snapshot"
-	if reason != "" {
+	if l.Reason != "" {
 		typ = "resync"
 	}
 	b := head(typ)
-	if id != 0 {
-		b = number(b, "id", id)
+	if l.ID != 0 {
+		b = number(b, "id", l.ID)
 	}
-	if query != "" {
-		b = member(b, "query", query)
+	if l.Query != "" {
+		b = member(b, "query", l.Query)
 	}
-	b = member(b, "cursor", cursor)
-	if reason != "" {
-		b = member(b, "reason", reason)
+	b = member(b, "cursor", l.Cursor)
+	if l.Reason != "" {
+		b = member(b, "reason", l.Reason)
 	}
-	if rows != nil {
+	return &transport.Frame{Type: typ, Cursor: l.Cursor, Data: append(l.append(b), '}')}
+}
+
+// append appends what lists have wherever they stand.
+func (l *Listing) append(b []byte) []byte {
+	if l.Order != "" {
+		b = member(b, "order", l.Order)
+	}
+	if l.Limit != 0 {
+		b = number(b, "limit", int64(l.Limit))
+	}
+	if l.More != nil {
+		b = raw(b, "more", strconv.AppendBool(nil, *l.More))
+	}
+	if l.Count != nil {
+		b = number(b, "count", *l.Count)
+	}
+	if l.Rows != nil {
 		b = append(b, `,"rows":[`...)
-		b = append(b, rows...)
+		b = append(b, l.Rows...)
 		b = append(b, ']')
 	}
-	return &transport.Frame{Type: typ, Cursor: cursor, Data: append(b, '}')}
+	return b
 }
 
 // Resumed answers a subscribe whose cursor history covers.
@@ -114,18 +148,30 @@ func Resumed(id int64, query, cursor string) *transport.Frame {
 	return &transport.Frame{Type: "resumed", Cursor: cursor, Data: append(b, '}'), Quiet: true}
 }
 
-// Change tells what one entry did to the rows of a query. Items are joined JSON objects without the brackets.
-func Change(query, cursor string, items ...[]byte) *transport.Frame {
-	return data("change", "changes", query, cursor, items)
+// Change tells what one entry did to the rows of a query. Items are joined JSON objects without the brackets. More, in a
+// window, makes it a fill: it says whether rows are beyond.
+func Change(query, cursor string, more *bool, items ...[]byte) *transport.Frame {
+	if more == nil {
+		return data("change", "changes", query, cursor, nil, items)
+	}
+	f := data("change", "changes", query, cursor, raw(nil, "more", strconv.AppendBool(nil, *more)), items)
+	f.More, f.Quiet = more, len(items) == 0
+	return f
+}
+
+// Count tells how many rows match a query.
+func Count(query, cursor string, n int64) *transport.Frame {
+	b := member(member(head("count"), "query", query), "cursor", cursor)
+	return &transport.Frame{Type: "count", Cursor: cursor, Data: append(number(b, "count", n), '}')}
 }
 
 // ChannelMessage tells what one entry published on a channel.
 func ChannelMessage(query, cursor string, items ...[]byte) *transport.Frame {
-	return data("message", "messages", query, cursor, items)
+	return data("message", "messages", query, cursor, nil, items)
 }
 
-func data(typ, list, query, cursor string, items [][]byte) *transport.Frame {
-	size := len(query) + len(cursor) + 64
+func data(typ, list, query, cursor string, further []byte, items [][]byte) *transport.Frame {
+	size := len(query) + len(cursor) + len(further) + 64
 	for _, item := range items {
 		size += len(item) + 1
 	}
@@ -136,7 +182,9 @@ func data(typ, list, query, cursor string, items [][]byte) *transport.Frame {
 	b = append(b, query...)
 	b = append(b, `","cursor":"`...)
 	b = append(b, cursor...)
-	b = append(b, `","`...)
+	b = append(b, '"')
+	b = append(b, further...)
+	b = append(b, `,"`...)
 	b = append(b, list...)
 	b = append(b, `":[`...)
 	from := len(b)
@@ -162,8 +210,8 @@ type Answer struct {
 	Cursor string
 	// Row is the row of get, create and update.
 	Row []byte
-	// Rows are the joined rows of list; nil when the verb answers with none.
-	Rows []byte
+	// Listing is what list answers with; nil for other verbs.
+	Listing *Listing
 	// Key and Version are those of Row.
 	Key     string
 	Version *int64
@@ -178,10 +226,8 @@ func Result(id int64, a Answer) *transport.Frame {
 	if a.Row != nil {
 		b = raw(b, "row", a.Row)
 	}
-	if a.Rows != nil {
-		b = append(b, `,"rows":[`...)
-		b = append(b, a.Rows...)
-		b = append(b, ']')
+	if a.Listing != nil {
+		b = a.Listing.append(b)
 	}
 	return &transport.Frame{Type: "result", Data: append(b, '}')}
 }

@@ -20,14 +20,14 @@ func TestBuildersWriteTheForms(t *testing.T) {
 	text := "want a string, got the number 7"
 	built := map[string]*transport.Frame{
 		"server-hello":          Hello("5f2a1c0e-7c1f-4a53-9a55-0b1f0d7a8f11"),
-		"server-snapshot":       Snapshot(1, "k3", "4fk2m9qa.2sy", "", row(milk)),
-		"server-resync":         Snapshot(1, "k3", "4fk2m9qa.2sz", "history", row(milk)),
+		"server-snapshot":       Snapshot(Listing{ID: 1, Query: "k3", Cursor: "4fk2m9qa.2sy", Reason: "", Rows: row(milk)}),
+		"server-resync":         Snapshot(Listing{ID: 1, Query: "k3", Cursor: "4fk2m9qa.2sz", Reason: "history", Rows: row(milk)}),
 		"server-resumed":        Resumed(1, "k3", "4fk2m9qa.2sy"),
-		"server-change-leave":   Change("k3", "4fk2m9qa.2t3", row(`{"op":"leave","key":"42","version":9}`)),
+		"server-change-leave":   Change("k3", "4fk2m9qa.2t3", nil, row(`{"op":"leave","key":"42","version":9}`)),
 		"server-message":        ChannelMessage("c5", "4fk2m9qa.2t5", row(`{"text":"hello"}`)),
 		"server-cursor":         Cursor("4fk2m9qa.2t6"),
 		"server-result":         Result(7, Answer{Cursor: "4fk2m9qa.2t2", Row: row(done)}),
-		"server-result-list":    Result(4, Answer{Cursor: "4fk2m9qa.2t2", Rows: row(done)}),
+		"server-result-list":    Result(4, Answer{Cursor: "4fk2m9qa.2t2", Listing: &Listing{Rows: row(done)}}),
 		"server-result-empty":   Result(8, Answer{Cursor: "4fk2m9qa.2t4"}),
 		"server-error":          Error(6, NewProblem(422, "invalid_value", `field "title": `+text).Field("title", text)),
 		"server-error-conflict": Error(7, conflict),
@@ -60,7 +60,7 @@ func TestBuildersWriteTheForms(t *testing.T) {
 }
 
 func TestItemsAreThePartBetweenTheBrackets(t *testing.T) {
-	f := Change("k3", "4f.11", []byte(`{"a":1}`), []byte(`{"b":2}`))
+	f := Change("k3", "4f.11", nil, []byte(`{"a":1}`), []byte(`{"b":2}`))
 	if string(f.Items) != `{"a":1},{"b":2}` {
 		t.Errorf("items %s", f.Items)
 	}
@@ -74,10 +74,10 @@ func TestItemsAreThePartBetweenTheBrackets(t *testing.T) {
 
 func TestEmptyMembersAreLeftOut(t *testing.T) {
 	for want, frame := range map[string]*transport.Frame{
-		`{"type":"snapshot","cursor":"4f.11","rows":[]}`:                           Snapshot(0, "", "4f.11", "", []byte{}),
-		`{"type":"snapshot","id":2,"query":"c1","cursor":"0"}`:                     Snapshot(2, "c1", "0", "", nil),
+		`{"type":"snapshot","cursor":"4f.11","rows":[]}`:                           Snapshot(Listing{ID: 0, Query: "", Cursor: "4f.11", Reason: "", Rows: []byte{}}),
+		`{"type":"snapshot","id":2,"query":"c1","cursor":"0"}`:                     Snapshot(Listing{ID: 2, Query: "c1", Cursor: "0", Reason: "", Rows: nil}),
 		`{"type":"result","id":3}`:                                                 Result(3, Answer{}),
-		`{"type":"result","id":3,"rows":[]}`:                                       Result(3, Answer{Rows: []byte{}}),
+		`{"type":"result","id":3,"rows":[]}`:                                       Result(3, Answer{Listing: &Listing{Rows: []byte{}}}),
 		`{"type":"error","problem":{"title":"Not Found","status":404,"code":"x"}}`: Error(0, NewProblem(404, "x", "")),
 	} {
 		if string(frame.Data) != want {

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+
+	"github.com/swampline/live/internal/mirror"
 )
 
 // Message is what the server said, decoded. Members that its type does not have are zero.
@@ -21,6 +23,11 @@ type Message struct {
 	Problem  *Problem
 	After    int
 	Degraded bool
+	// Order, Limit and More are what is told of a window, Count the number of rows.
+	Order string
+	Limit int
+	More  *bool
+	Count *int64
 
 	// For are the ids of the client's subscriptions for which a change or message is news.
 	For []int64 `json:"-"`
@@ -79,6 +86,8 @@ type subscription struct {
 	cursor  string
 	known   bool // was answered at some time
 	current bool // was answered on this connection
+	// window holds the rows of a subscription with a limit: how far they reach must be told when it continues.
+	window *mirror.Client
 }
 
 // subscribe notes a message. It reports false if that is not a subscribe that can be kept.
@@ -87,6 +96,7 @@ func (l *ledger) subscribe(raw string) bool {
 		Type   string
 		ID     int64
 		Cursor string
+		Limit  int
 	}
 	var message map[string]json.RawMessage
 	if json.Unmarshal([]byte(raw), &head) != nil || json.Unmarshal([]byte(raw), &message) != nil {
@@ -95,8 +105,34 @@ func (l *ledger) subscribe(raw string) bool {
 	if head.Type != "subscribe" || head.ID <= 0 || l.find(head.ID) != nil {
 		return false
 	}
-	l.subscriptions = append(l.subscriptions, &subscription{id: head.ID, message: message, cursor: head.Cursor})
+	s := &subscription{id: head.ID, message: message, cursor: head.Cursor}
+	if head.Limit > 0 && head.Cursor == "" {
+		s.follow(head.Limit)
+	}
+	l.subscriptions = append(l.subscriptions, s)
 	return true
+}
+
+// follow keeps the rows of a window.
+func (s *subscription) follow(limit int) {
+	s.window = mirror.New()
+	feed := &mirror.Feed{}
+	feed.Limit = limit
+	s.window.Feeds[s.id] = feed
+	s.message["limit"], _ = json.Marshal(limit)
+}
+
+// take applies a message to the rows of a window. What is wrong with it, the test of windows finds.
+func (s *subscription) take(m *Message) {
+	if s.window == nil && m.Limit > 0 && s.message != nil {
+		s.follow(m.Limit)
+	}
+	if s.window != nil {
+		if feed := s.window.Feeds[s.id]; feed != nil && m.Type == "resumed" {
+			feed.Answered = false
+		}
+		_ = s.window.Receive([]byte(m.Raw))
+	}
 }
 
 // unsubscribe notes a message. It reports false if that is no unsubscribe of a subscription.
@@ -142,11 +178,13 @@ func (l *ledger) apply(m *Message) {
 	switch m.Type {
 	case "snapshot", "resync", "resumed":
 		l.answer(m)
-	case "change", "message":
+	case "change", "message", "count":
 		m.For = nil
 		for _, s := range l.queries[m.Query] {
-			if after(m.Cursor, s.cursor) {
+			fill := (m.More != nil || m.Count != nil) && m.Cursor == s.cursor
+			if after(m.Cursor, s.cursor) || fill {
 				s.cursor, m.For = m.Cursor, append(m.For, s.id)
+				s.take(m)
 			}
 		}
 		m.seen = len(m.For) == 0
@@ -176,6 +214,7 @@ func (l *ledger) answer(m *Message) {
 	}
 	m.seen = m.Type == "resumed" && s.known
 	s.cursor, s.known, s.current = m.Cursor, true, true
+	s.take(m)
 }
 
 // messages returns the subscribe messages that go on from here.
@@ -187,6 +226,10 @@ func (l *ledger) messages() []string {
 		}
 		if s.cursor != "" {
 			s.message["cursor"], _ = json.Marshal(s.cursor)
+		}
+		delete(s.message, "bound")
+		if s.window != nil && s.cursor != "" && s.window.Feeds[s.id] != nil && s.window.Feeds[s.id].Bound != nil {
+			s.message["bound"], _ = json.Marshal(s.window.Feeds[s.id].Bound)
 		}
 		raw, _ := json.Marshal(s.message)
 		all = append(all, string(raw))

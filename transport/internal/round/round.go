@@ -4,6 +4,7 @@ package round
 import (
 	"bytes"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -56,7 +57,7 @@ func single(w http.ResponseWriter, r *http.Request, frames []*transport.Frame) {
 			transport.WriteProblem(w, f.Status, f.Problem)
 			return
 		}
-		if f.Type == "snapshot" || f.Type == "resync" {
+		if f.Type == "snapshot" || f.Type == "resync" || f.Type == "count" {
 			rows = f
 		}
 	}
@@ -80,7 +81,11 @@ func merge(b *bytes.Buffer, r *http.Request, frames []*transport.Frame) bool {
 		kind, list = "message", "messages"
 	}
 	var items [][]byte
+	more := ""
 	for _, f := range frames {
+		if f.More != nil {
+			more = `"more":` + strconv.FormatBool(*f.More) + `,`
+		}
 		if f.Cursor != "" && !before(f.Cursor, cursor) {
 			cursor = f.Cursor
 		}
@@ -88,7 +93,7 @@ func merge(b *bytes.Buffer, r *http.Request, frames []*transport.Frame) bool {
 			items = append(items, f.Items)
 		}
 	}
-	b.WriteString(`{"type":"` + kind + `","cursor":"` + cursor + `","` + list + `":[`)
+	b.WriteString(`{"type":"` + kind + `","cursor":"` + cursor + `",` + more + `"` + list + `":[`)
 	for i, item := range items {
 		if i > 0 {
 			b.WriteByte(',')

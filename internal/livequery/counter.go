@@ -1,0 +1,82 @@
+package livequery
+
+import "github.com/swampline/live/broker"
+
+// counter is the number of rows that match a query. The log does not tell it: it would have to be known what the database
+// held at a position, and rows come by that the count had counted. So rows are counted anew after a change that may have
+// brought or taken one, by one query however many watch, and what is told is what the database said. The stream's lock
+// guards it.
+type counter struct {
+	known bool
+	value int64
+	// at is a position that the database had reached when it was asked.
+	at       broker.Position
+	counting bool
+}
+
+// stale reports whether a row may have come or gone since the rows were counted.
+func (q *Query) stale() bool { return !q.counter.known || q.touched.After(q.counter.at) }
+
+// recount asks for the rows to be counted anew. The lock is held.
+func (s *Stream) recount(q *Query) {
+	if c := q.counter; !c.counting && q.refs > 0 && s.Fetch != nil {
+		c.counting = true
+		s.Fetch(q)
+	}
+}
+
+// Counted takes a count, which was read after a position, and returns what members must be told; nil for nothing. The engine
+// holds still, at now.
+func (s *Stream) Counted(q *Query, value int64, at, now broker.Position) *Delivery {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := q.counter
+	c.counting = false
+	news := !c.known || c.value != value
+	if c.at.Epoch == at.Epoch && c.at.After(at) {
+		return nil // a later one was faster
+	}
+	c.known, c.value, c.at = true, value, at
+	if q.stale() {
+		s.recount(q)
+		now = at // what came since is not in it
+	} else {
+		c.at = now
+	}
+	if !news {
+		return nil
+	}
+	return &Delivery{Query: q, Position: now, count: &value}
+}
+
+// Count is what was counted last, and the position that the database had reached.
+func (s *Stream) Count(q *Query) (int64, broker.Position) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return q.counter.value, q.counter.at
+}
+
+// Uncounted says that the rows could not be counted.
+func (s *Stream) Uncounted(q *Query) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if q.counter.counting = false; q.stale() {
+		s.recount(q)
+	}
+}
+
+// Stale reports whether a query's count may have changed since it was told: then nobody may claim to be up to date.
+func (s *Stream) Stale(q *Query) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return q.counter != nil && q.stale()
+}
+
+func (c *counter) align(d *Delivery) (*Delivery, bool) {
+	if !c.known {
+		return nil, false
+	}
+	value := c.value
+	d.count, d.Position = &value, c.at
+	return d, true
+}

@@ -1,0 +1,203 @@
+package livequery
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+
+	"github.com/swampline/live/broker"
+	"github.com/swampline/live/where"
+)
+
+// Page is what a list returned for a window: rows in its order.
+type Page struct {
+	Rows []Read
+	// At is a position that the database had reached when it was read.
+	At broker.Position
+	// From is the place after which the page begins; nil for the beginning.
+	From where.Row
+	// Last is the place up to which every row that matches was read; nil when no row is beyond.
+	Last where.Row
+}
+
+// window makes a window of a page, up to date with the entries that followed it. It reports false when these do not tell what
+// the rows are.
+func (q *Query) windowOf(p Page, since []*Entry) (*Window, bool) {
+	w := newWindow(q.stream.Schema, q.window.order, q.window.limit)
+	w.from, w.bound = p.From, p.Last
+	for _, r := range p.Rows {
+		if w.byKey[r.Key] == nil && w.covers(r.Row) {
+			w.insert(&placed{key: r.Key, version: versionOf(r.Version, p.At.String()), number: r.Version, row: r.Row, values: r.Values, paged: true})
+		}
+	}
+	for _, e := range since {
+		if e.Unreadable {
+			return nil, false
+		}
+		for _, c := range e.Changes {
+			if c.stream != q.stream {
+				continue
+			}
+			was, other, now := c.matches(q.Predicate)
+			switch v := c.judge(was, other || w.byKey[c.key] != nil, now); v {
+			case Doubt:
+				return nil, false
+			case Nothing, Unknown: // a row that the page does not hold
+			default:
+				w.take(c, v)
+			}
+		}
+	}
+	return w, true
+}
+
+// Fill gives a window the rows that a list returned, and what followed it up to the newest entry that was matched, and returns
+// what members must be told: the database may be ahead of what the log has told them. It reports false when page and entries
+// do not fit: then the list must be read again. The engine holds still, at a position.
+//
+// Whoever subscribes reads the list, so that he sees what is, and the window takes it over: so he and the window have the
+// same rows, and a row that the application changed without a word is mended for all.
+func (s *Stream) Fill(q *Query, p Page, since []*Entry, at broker.Position) (*Delivery, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := q.window
+	fresh, ok := q.windowOf(p, since)
+	if !ok {
+		return nil, false
+	}
+	d := &Delivery{Query: q, Position: at}
+	for _, r := range old.visible() {
+		if n := fresh.byKey[r.key]; r.shown && (n == nil || fresh.rank(n.row) >= fresh.limit) {
+			d.items = append(d.items, item{verdict: Leave, row: r})
+		}
+	}
+	for i, r := range fresh.visible() {
+		r.shown = true
+		if o := old.byKey[r.key]; o == nil || !o.shown || !same(o, r) {
+			d.items = append(d.items, item{verdict: Enter, row: r, rank: i, moved: true})
+		}
+	}
+	for i, r := range fresh.rows {
+		if o := old.byKey[r.key]; o != nil && o.shown == r.shown && same(o, r) {
+			fresh.rows[i], fresh.byKey[r.key] = o, o
+		}
+	}
+	old.loaded, old.rows, old.byKey, old.bound = true, fresh.rows, fresh.byKey, fresh.bound
+	old.say(d, len(d.items) > 0)
+	s.fetch(q)
+	if d.more == nil {
+		d = nil
+	}
+	return d, true
+}
+
+// same reports whether two states of a row are one.
+func same(a, b *placed) bool {
+	return slices.Equal(a.row, b.row) && slices.EqualFunc(a.values, b.values, func(v, w json.RawMessage) bool { return bytes.Equal(v, w) })
+}
+
+// Wanted tells what must be read to fill a window up: the rows after a place, so many. It reports false when none must be,
+// or when nobody watches.
+func (s *Stream) Wanted(q *Query) (from where.Row, count int, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := q.window
+	if q.refs == 0 {
+		w.unload() // whoever comes reads it anew
+	}
+	if !w.loaded || w.bound == nil {
+		w.filling = false
+		return nil, 0, false
+	}
+	return w.bound, w.limit + 2*w.spare() - len(w.rows), true
+}
+
+// Refill adds a page to a window, and what followed it, and returns what members must be told; nil when the window is
+// another one by now. The engine holds still, at a position.
+func (s *Stream) Refill(q *Query, p Page, since []*Entry, at broker.Position) *Delivery {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := q.window
+	w.filling = false
+	if !w.loaded {
+		return nil
+	}
+	page, ok := q.windowOf(p, since)
+	if !ok || w.bound == nil || w.compare(w.bound, p.From) != 0 {
+		s.fetch(q)
+		return nil
+	}
+	for _, r := range page.rows {
+		if w.byKey[r.key] == nil { // else the log has yet to say that it moved
+			w.insert(r)
+		}
+	}
+	w.bound = page.bound
+	d := &Delivery{Query: q, Position: at}
+	for i, r := range w.visible() {
+		if !r.shown {
+			r.shown = true
+			d.items = append(d.items, item{verdict: Enter, row: r, rank: i, moved: true})
+		}
+	}
+	w.say(d, len(d.items) > 0)
+	s.fetch(q)
+	if d.more == nil {
+		return nil
+	}
+	return d
+}
+
+// Unfilled says that a page could not be read.
+func (s *Stream) Unfilled(q *Query) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q.window.filling = false
+	s.fetch(q)
+}
+
+// fetch asks for rows when a window runs low. The lock is held.
+func (s *Stream) fetch(q *Query) {
+	if q.window.low() && s.Fetch != nil {
+		q.window.filling = true
+		s.Fetch(q)
+	}
+}
+
+// Align returns what a member that holds every row up to a place lacks, when the engine holds still at a position: a window's
+// rows beyond it, or the count. It reports false when the window is not loaded.
+func (s *Stream) Align(q *Query, edge where.Row, at broker.Position) (*Delivery, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := &Delivery{Query: q, Position: at}
+	if q.counter != nil {
+		return q.counter.align(d)
+	}
+	w := q.window
+	if !w.loaded {
+		return nil, false
+	}
+	if edge != nil {
+		for i, r := range w.visible() {
+			if w.compare(r.row, edge) > 0 {
+				d.items = append(d.items, item{verdict: Enter, row: r, rank: i, moved: true})
+			}
+		}
+	}
+	more := w.beyond()
+	d.more, d.Edge = &more, w.edge()
+	return d, true
+}
+
+// Loaded reports whether a window has its rows, or a counter its count; other queries need none.
+func (s *Stream) Loaded(q *Query) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case q.window != nil:
+		return q.window.loaded
+	case q.counter != nil:
+		return q.counter.known
+	}
+	return true
+}

@@ -1,0 +1,303 @@
+package livequery
+
+import (
+	"encoding/json"
+	"slices"
+	"sort"
+	"strconv"
+
+	"github.com/swampline/live/internal/record"
+	"github.com/swampline/live/where"
+)
+
+// Window is the first rows of a query in an order: what all subscriptions with the same limit share. It holds these rows
+// and some beyond them, so that for a row that leaves the next one is at hand; when that store runs low, it is filled up by one
+// query of the database, however many watch. It takes changes as a client does, in the order of the log, and tells what
+// they do to the first rows.
+//
+// A client's state is its rows and its bound: it holds every row of the predicate up to that place in the order. So any hub can
+// bring it up to date from its cursor by the predicate and the bound alone, and then tell it what this window has beyond.
+// The stream's lock guards all fields but the first ones.
+type Window struct {
+	order   []where.Order
+	compare func(a, b where.Row) int
+	limit   int
+
+	loaded bool
+	rows   []*placed // in order; the first limit are the window
+	byKey  map[string]*placed
+	// bound is the place up to which every row that matches is in rows; nil when no row is beyond.
+	bound where.Row
+	// from is the place from which on they are; nil from the first. It is set for a page that is being read on.
+	from where.Row
+	// more is what members were told of rows beyond the window.
+	more    bool
+	filling bool
+}
+
+// placed is a row in a window. It is replaced when the row changes.
+type placed struct {
+	key     string
+	version []byte // as JSON
+	number  *int64 // the model's own version
+	row     where.Row
+	values  []json.RawMessage
+	shown   bool // to members
+	// paged says that a list returned it and the log has not told it since: the database may have been ahead of the log, and
+	// members that came by the log may hold the row as it was, or not at all.
+	paged bool
+}
+
+func newWindow(s *Schema, order []where.Order, limit int) *Window {
+	return &Window{order: order, compare: s.Where.Comparer(order), limit: limit, byKey: map[string]*placed{}}
+}
+
+// spare is how many rows beyond the window are kept.
+func (w *Window) spare() int { return 8 + w.limit/2 }
+
+// edge is the place up to which a member holds every row, after what it was told last; nil when it holds all.
+func (w *Window) edge() where.Row {
+	if len(w.rows) >= w.limit {
+		return w.rows[w.limit-1].row
+	}
+	return w.bound
+}
+
+// visible are the rows that members hold.
+func (w *Window) visible() []*placed { return w.rows[:min(w.limit, len(w.rows))] }
+
+// beyond reports whether rows that match come after the window.
+func (w *Window) beyond() bool { return w.bound != nil || len(w.rows) > w.limit }
+
+// covers reports whether a row's place is one of those of which the window knows all rows.
+func (w *Window) covers(row where.Row) bool {
+	return (w.bound == nil || w.compare(row, w.bound) <= 0) && (w.from == nil || w.compare(row, w.from) > 0)
+}
+
+// unload forgets the rows: nobody knows what they are.
+func (w *Window) unload() {
+	w.loaded, w.rows, w.bound, w.more = false, nil, nil, false
+	w.byKey = map[string]*placed{}
+}
+
+// rank is a row's place in the order.
+func (w *Window) rank(row where.Row) int {
+	return sort.Search(len(w.rows), func(i int) bool { return w.compare(w.rows[i].row, row) >= 0 })
+}
+
+func (w *Window) insert(p *placed) {
+	w.rows = slices.Insert(w.rows, w.rank(p.row), p)
+	w.byKey[p.key] = p
+}
+
+func (w *Window) remove(p *placed) {
+	at := w.rank(p.row)
+	for w.rows[at] != p { // only equal keys compare equal
+		at++
+	}
+	w.rows = slices.Delete(w.rows, at, at+1)
+	delete(w.byKey, p.key)
+}
+
+// take applies one change, as docs/protocol.md has it for clients. It returns the row as the window held it and as it holds it
+// now, and whether the change meant anything.
+func (w *Window) take(c *Change, v Verdict) (was, now *placed, ok bool) {
+	was = w.byKey[c.key]
+	if was != nil && older(c.number, was.number) {
+		return nil, nil, false
+	}
+	if was != nil {
+		w.remove(was)
+	}
+	if (v == Create || v == Enter || v == Update) && w.covers(c.now) {
+		now = &placed{key: c.key, version: c.version, number: c.number, row: c.now, values: c.values}
+		w.insert(now)
+	}
+	return was, now, was != nil || now != nil
+}
+
+// touch is what an entry did to one row of a window.
+type touch struct {
+	was, now *placed
+	change   *Change
+	verdict  Verdict
+	times    int
+	// ignored says that the window holds a newer version.
+	ignored bool
+	// seen says that the row was in the window as the log has it.
+	seen bool
+}
+
+// visible reports whether the row is in the window now.
+func (t *touch) visible(w *Window) bool { return t.now != nil && w.rank(t.now.row) < w.limit }
+
+// shown reports whether it was.
+func (t *touch) shown() bool { return t.was != nil && t.was.shown }
+
+// apply takes what an entry means to the predicate, and leaves in the delivery what it means to the window.
+func (w *Window) apply(d *Delivery) {
+	parts := d.parts
+	d.parts = nil
+	if !w.loaded {
+		return // nobody is a member before it was
+	}
+	if d.Unreadable {
+		w.unload()
+		return
+	}
+	edge := w.edge()
+	within := func(row where.Row) bool { return edge == nil || w.compare(row, edge) <= 0 }
+	var touched []*touch
+	for _, p := range parts {
+		t := touchOf(&touched, p.change.key)
+		if t.change == nil {
+			t.was = w.byKey[p.change.key]
+		}
+		_, now, ok := w.take(p.change, p.verdict)
+		if was, other, _ := p.change.seen(within); was || other {
+			t.seen = true
+		}
+		if !ok && w.byKey[p.change.key] != nil {
+			t.now, t.ignored = w.byKey[p.change.key], true
+		} else {
+			t.now = now
+		}
+		t.change, t.verdict = p.change, p.verdict
+		t.times++
+	}
+	again := w.tell(d, touched)
+	w.trim()
+	w.say(d, again)
+}
+
+// touchOf returns the touch of a key: entries change few rows.
+func touchOf(touched *[]*touch, key string) *touch {
+	for _, t := range *touched {
+		if t.change.key == key {
+			return t
+		}
+	}
+	t := &touch{}
+	*touched = append(*touched, t)
+	return t
+}
+
+// tell finds out what members must be told: of the rows that were touched, of those that were pushed out by them, and of
+// those that came in for them. What leaves stands before what enters, and that in the window's order. It reports whether members
+// must look again at which rows are beyond, because some may hold others than the window thought.
+func (w *Window) tell(d *Delivery, touched []*touch) (again bool) {
+	whole := false
+	for _, t := range touched {
+		if t.visible(w) || !t.shown() && !t.seen {
+			continue
+		}
+		whole = whole || !t.shown() // the database was ahead of the log: who came by the log held it, and lacks another
+		op := Leave
+		if t.now == nil && t.verdict == Delete {
+			op = Delete
+		}
+		d.items = append(d.items, item{verdict: op, change: t.change})
+	}
+	for i := w.limit; i < len(w.rows) && i <= w.limit+len(touched); i++ {
+		if p := w.rows[i]; p.shown {
+			p.shown = false
+			d.items = append(d.items, item{verdict: Leave, row: p})
+		}
+	}
+	entered := len(d.items)
+	for _, t := range touched {
+		if t.ignored || !t.visible(w) {
+			continue
+		}
+		again = again || t.was != nil && t.was.paged
+		t.now.shown = true
+		d.items = append(d.items, t.item(w.rank(t.now.row), w.compare))
+	}
+	for i := max(0, w.limit-len(touched)-1); i < len(w.visible()); i++ {
+		if p := w.rows[i]; !p.shown {
+			p.shown = true
+			d.items = append(d.items, item{verdict: Enter, row: p, rank: i, moved: true})
+		}
+	}
+	if whole {
+		d.items = d.items[:entered]
+		for i, p := range w.visible() {
+			d.items = append(d.items, item{verdict: Enter, row: p, rank: i, moved: true})
+		}
+	}
+	slices.SortFunc(d.items[entered:], func(a, b item) int { return a.rank - b.rank })
+	return again || whole
+}
+
+// item says what happened to a touched row that is in the window now.
+func (t *touch) item(rank int, compare func(a, b where.Row) int) item {
+	i := item{verdict: Enter, change: t.change, row: t.now, rank: rank, moved: true}
+	switch {
+	case t.times > 1:
+		i.change = nil // several changes of one row: the row as it is now
+	case t.shown() && !t.was.paged && t.verdict == Update:
+		i.verdict, i.moved = Update, compare(t.was.row, t.now.row) != 0
+	case !t.shown() && t.verdict == Create:
+		i.verdict = Create
+	}
+	return i
+}
+
+// trim drops spare rows when they are many.
+func (w *Window) trim() {
+	keep := w.limit + w.spare()
+	if len(w.rows) <= keep+w.spare() {
+		return
+	}
+	for _, p := range w.rows[keep:] {
+		delete(w.byKey, p.key)
+	}
+	clear(w.rows[keep:])
+	w.rows = w.rows[:keep]
+	w.bound = w.rows[keep-1].row
+}
+
+// low reports whether rows must be fetched.
+func (w *Window) low() bool {
+	return w.loaded && !w.filling && w.bound != nil && len(w.rows) < w.limit+w.spare()/2
+}
+
+// say adds to a delivery whether there are rows beyond the window, if that is news or must be said, and the edge.
+func (w *Window) say(d *Delivery, always bool) {
+	more := w.beyond()
+	if always || more != w.more {
+		d.more = &more
+	}
+	w.more = more
+	d.Edge = w.edge()
+}
+
+// item is one row of a window's delivery: a change, or a row that the window held.
+type item struct {
+	verdict Verdict
+	change  *Change // nil when the row is told as it is
+	row     *placed
+	rank    int  // its place in the window
+	moved   bool // that it was not at before
+}
+
+// append appends the item as it stands in a message.
+func (i item) append(b []byte, q *Query) []byte {
+	if i.change != nil {
+		b = append(b, i.change.fragment(i.verdict)...)
+	} else {
+		var whole []json.RawMessage
+		if i.verdict == Enter {
+			whole = i.row.values
+		}
+		b = q.stream.Schema.AppendRow(b, ops[i.verdict], i.row.key, i.row.version, whole, nil)
+	}
+	if i.moved {
+		b = append(b[:len(b)-1], `,"at":`...)
+		b = append(strconv.AppendInt(b, int64(i.rank), 10), '}')
+	}
+	return b
+}
+
+// versionOf returns a row's version as JSON.
+func versionOf(number *int64, cursor string) []byte { return record.AppendVersion(nil, number, cursor) }

@@ -1,0 +1,268 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/swampline/live/broker"
+	"github.com/swampline/live/internal/livequery"
+	"github.com/swampline/live/internal/session"
+	"github.com/swampline/live/internal/wire"
+	"github.com/swampline/live/where"
+)
+
+// loads are the reads of the database that are under way for subscriptions. Those that want the same at the same time share
+// one: when a thousand clients of one list reconnect together, the list is read once or twice.
+type loads struct {
+	mu     sync.Mutex
+	flying map[load]*flight
+}
+
+// load is what is read: a query, which says whose rows, in an order.
+type load struct {
+	query *livequery.Query
+	order string
+	limit int
+}
+
+// flight is one read, begun when the log was at a position. What it read is there when done is closed.
+type flight struct {
+	began   broker.Position
+	done    chan struct{}
+	cancel  context.CancelFunc
+	waiting int
+
+	at    broker.Position // that the database had reached
+	page  page
+	count int64
+	err   error
+}
+
+// load joins a read that is under way and began at a position that is not before after, or else begins one. Whoever began it
+// may go; it ends early when nobody waits any more.
+func (e *endpoint) load(ctx context.Context, q *livequery.Query, s selection, after broker.Position) (*flight, error) {
+	key := load{q, orderText(s.order), s.limit}
+	l := &e.loads
+	l.mu.Lock()
+	f := l.flying[key]
+	if f == nil || after.After(f.began) || after.Epoch != 0 && after.Epoch != f.began.Epoch {
+		f = &flight{began: e.hub.engine.Position(), done: make(chan struct{})}
+		if l.flying == nil {
+			l.flying = map[load]*flight{}
+		}
+		l.flying[key] = f
+		var reading context.Context
+		reading, f.cancel = e.hub.detached(ctx)
+		e.hub.sessions.Go(func() {
+			e.fly(reading, f, q, s)
+			l.mu.Lock()
+			if l.flying[key] == f {
+				delete(l.flying, key)
+			}
+			l.mu.Unlock()
+			f.cancel()
+			close(f.done)
+		})
+	}
+	f.waiting++
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if f.waiting--; f.waiting == 0 {
+			if l.flying[key] == f {
+				delete(l.flying, key) // nobody may join what is about to be cancelled
+			}
+			f.cancel()
+		}
+	}()
+	select {
+	case <-f.done:
+		return f, f.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// detached returns a context with the values of another that ends when the hub stops.
+func (h *Hub) detached(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(h.running, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// fly reads.
+func (e *endpoint) fly(ctx context.Context, f *flight, q *livequery.Query, s selection) {
+	defer guard(&f.err)
+	if s.count {
+		if f.err = e.counted(ctx, q, s.predicate); f.err == nil {
+			f.count, f.at = e.stream.Count(q)
+		}
+		return
+	}
+	for range 10 {
+		f.at = e.hub.engine.Position()
+		if f.page, f.err = e.read(ctx, s, q.Spare()); f.err != nil {
+			return
+		}
+		e.stream.Prime(q, reads(f.page), f.at)
+		if !q.Windowed() || e.fill(q, livequery.Page{Rows: reads(f.page), At: f.at, Last: f.page.last}) {
+			return
+		}
+		// The log has outrun the list, or does not say what the rows are.
+	}
+	f.err = fmt.Errorf("%w: the log moves on faster than the list is read", session.ErrUnavailable)
+}
+
+// reads are the rows of a page as the stream takes them.
+func reads(p page) []livequery.Read {
+	out := make([]livequery.Read, len(p.rows))
+	for i, l := range p.rows {
+		out[i] = livequery.Read{Key: l.object.Key, Version: l.object.Version, Row: l.row, Values: l.object.Values}
+	}
+	return out
+}
+
+// fill gives a window its rows.
+func (e *endpoint) fill(q *livequery.Query, p livequery.Page) (filled bool) {
+	e.hub.engine.Settle(func(now broker.Position) (d *livequery.Delivery) {
+		if since, ok := e.hub.engine.Window(p.At, math.MaxInt); ok {
+			d, filled = e.stream.Fill(q, p, since, now)
+		}
+		return d
+	})
+	return filled
+}
+
+// source returns what a session needs of an authorised subscription.
+func (e *endpoint) source(ctx context.Context, s selection) session.Source {
+	q := e.stream.Acquire(s.spec(ctx), e.hub.engine.Position)
+	source := session.Source{
+		Query: q, Edge: s.edge,
+		Release: func() { e.stream.Release(q) },
+		Load: func(ctx context.Context, after broker.Position) (session.Loaded, error) {
+			f, err := e.load(ctx, q, s, after)
+			if err != nil {
+				return session.Loaded{}, err
+			}
+			if s.count {
+				return session.Loaded{At: f.at, Listing: wire.Listing{Count: &f.count}}, nil
+			}
+			listing, rows, edge := e.listing(s, f.page, f.at.String())
+			keys := make([]string, len(rows))
+			for i, l := range rows {
+				keys[i] = l.object.Key
+			}
+			return session.Loaded{At: f.at, Listing: listing, Keys: keys, Edge: edge}, nil
+		},
+	}
+	if q.Windowed() {
+		source.Prepare = func(ctx context.Context) error {
+			if e.stream.Loaded(q) {
+				return nil
+			}
+			_, err := e.load(ctx, q, s, broker.Position{})
+			return err
+		}
+	}
+	return source
+}
+
+// How long a read that failed is left alone, and the least time between two counts.
+const (
+	refillRetry  = time.Second
+	recountEvery = 100 * time.Millisecond
+)
+
+// fetch reads what a query that others watch needs: rows for a window that runs low, or a new count. It does not wait.
+func (e *endpoint) fetch(q *livequery.Query) {
+	ctx, cancel := e.hub.detached(q.Caller)
+	e.hub.sessions.Go(func() {
+		defer cancel()
+		if q.Counts() {
+			e.recount(ctx, q)
+		} else {
+			e.refill(ctx, q)
+		}
+	})
+}
+
+func (e *endpoint) refill(ctx context.Context, q *livequery.Query) {
+	from, n, ok := e.stream.Wanted(q)
+	if !ok {
+		return
+	}
+	_, order := q.Limit()
+	next, at, err := e.readOn(ctx, q, from, order, n)
+	if err != nil {
+		e.failed(ctx, "the rows that follow a window cannot be read; trying again", err)
+		e.stream.Unfilled(q)
+		return
+	}
+	e.hub.engine.Settle(func(now broker.Position) *livequery.Delivery {
+		since, ok := e.hub.engine.Window(at, math.MaxInt)
+		if !ok {
+			e.stream.Unfilled(q)
+			return nil
+		}
+		return e.stream.Refill(q, livequery.Page{Rows: reads(next), At: at, From: from, Last: next.last}, since, now)
+	})
+}
+
+// readOn reads the rows that follow a place in an order.
+func (e *endpoint) readOn(ctx context.Context, q *livequery.Query, from where.Row, order []where.Order, n int) (next page, at broker.Position, err error) {
+	defer guard(&err)
+	after, err := e.schema.Where.After(order, from)
+	if err != nil {
+		return next, at, err
+	}
+	at = e.hub.engine.Position()
+	if next, err = e.list(ctx, q.Predicate.And(after), order, n); err == nil {
+		e.stream.Prime(q, reads(next), at)
+	}
+	return next, at, err
+}
+
+// failed logs an error of a read that no single caller is told of, and waits until it can be tried again.
+func (e *endpoint) failed(ctx context.Context, what string, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	e.hub.options.Logger.ErrorContext(ctx, "live: router "+e.name+": "+what, "error", err)
+	select {
+	case <-ctx.Done():
+	case <-time.After(refillRetry):
+	}
+}
+
+// recount counts a query's rows anew. Under a stream of changes it does so at most every so often, for all who watch.
+func (e *endpoint) recount(ctx context.Context, q *livequery.Query) {
+	select {
+	case <-time.After(recountEvery):
+	case <-ctx.Done():
+		return
+	}
+	if err := e.counted(ctx, q, q.Predicate); err != nil {
+		e.failed(ctx, "the rows cannot be counted; trying again", err)
+		e.stream.Uncounted(q)
+	}
+}
+
+// counted asks the application for the number of rows, and tells those who watch it.
+func (e *endpoint) counted(ctx context.Context, q *livequery.Query, p *where.Predicate) (err error) {
+	defer guard(&err)
+	at := e.hub.engine.Position()
+	n, err := e.verbs.count(ctx, Query{Where: p, schema: e.schema.Where})
+	if err != nil {
+		return err
+	}
+	if n < 0 {
+		return errors.New("Count returned a negative number")
+	}
+	e.hub.engine.Settle(func(now broker.Position) *livequery.Delivery { return e.stream.Counted(q, n, at, now) })
+	return nil
+}
