@@ -26,15 +26,7 @@ func guard(err *error) {
 	if p := recover(); p != nil {
 		*err = session.NewPanicError(p)
 	}
-	var e *Error
-	if !errors.As(*err, &e) {
-		return
-	}
-	if e == nil { // a func returned a variable of type *Error as an error
-		*err = errors.New("a nil *live.Error was returned as an error: return a plain nil")
-		return
-	}
-	*err = e.problem()
+	*err = asProblem(*err)
 }
 
 // Subscribe authorises a subscription and acquires its query.
@@ -49,6 +41,9 @@ func (a app) Subscribe(ctx context.Context, m wire.Message) (source session.Sour
 	}
 	if e.verbs.list == nil {
 		return source, unknownVerb(e, "list")
+	}
+	if err := e.mayUse(ctx, "list"); err != nil {
+		return source, err
 	}
 	selection, err := e.selection(ctx, m)
 	if err != nil {
@@ -76,68 +71,90 @@ func (a app) Call(ctx context.Context, m wire.Message) (answer wire.Answer, at b
 			return answer, at, wire.NewProblem(http.StatusBadRequest, "malformed_message", "mutation: want a UUID").Field("mutation", "want a UUID")
 		}
 	}
-	w := &write{mutation: m.Mutation}
-	ctx = withWrite(ctx, w)
+	b := &batch{hub: a.hub, mutation: m.Mutation}
+	defer b.end() // a panic too
+	inside := b.in(ctx)
+	say := func(broker.Position) wire.Answer { return wire.Answer{} }
 	if m.Type == wire.Publish {
-		err = a.publish(ctx, m)
+		err = a.publish(inside, m)
 	} else {
-		answer, err = a.call(ctx, m)
+		say, err = a.call(inside, m)
 	}
-	return answer, w.last, err
+	if err != nil {
+		return answer, at, err
+	}
+	at, err = b.commit(ctx)
+	var unsent *unsentError
+	if errors.As(err, &unsent) {
+		unsent.answer = say
+	}
+	if err != nil {
+		return answer, broker.Position{}, fmt.Errorf("live: publishing: %w", err)
+	}
+	return say(at), at, nil
 }
 
-func (a app) call(ctx context.Context, m wire.Message) (wire.Answer, error) {
+func (a app) call(ctx context.Context, m wire.Message) (answer, error) {
 	e, err := a.endpoint(m.Router)
 	if err != nil {
-		return wire.Answer{}, err
+		return nil, err
+	}
+	if !e.verbs.has(m.Verb) {
+		return nil, unknownVerb(e, m.Verb)
+	}
+	if err := e.mayUse(ctx, m.Verb); err != nil {
+		return nil, err
 	}
 	switch {
-	case m.Verb == "list" && e.verbs.list != nil:
-		return e.listed(ctx, m)
-	case m.Verb == "get" && e.verbs.get != nil:
+	case m.Verb == "list":
+		list, err := e.listed(ctx, m)
+		return func(broker.Position) wire.Answer { return list }, err
+	case m.Verb == "get":
 		return e.got(ctx, m)
-	case m.Verb == "create" && e.verbs.create != nil:
-		return e.created(ctx, m)
-	case m.Verb == "update" && e.verbs.update != nil:
-		return e.updated(ctx, m)
-	case m.Verb == "delete" && e.verbs.delete != nil:
-		return e.deleted(ctx, m)
 	}
-	return wire.Answer{}, unknownVerb(e, m.Verb)
+	return e.written(ctx, m)
 }
 
-func (e *endpoint) got(ctx context.Context, m wire.Message) (wire.Answer, error) {
+func (e *endpoint) got(ctx context.Context, m wire.Message) (answer, error) {
 	at := e.hub.engine.Position().String()
-	_, o, _, err := e.find(ctx, m.Key)
+	scope, err := e.allowed(ctx)
 	if err != nil {
-		return wire.Answer{}, err
+		return nil, err
 	}
-	return wire.Answer{Row: e.appendRow(nil, o, at), Key: o.Key, Version: o.Version}, nil
+	_, o, err := e.find(ctx, scope, "get", m.Key)
+	if err != nil {
+		return nil, err
+	}
+	return func(broker.Position) wire.Answer {
+		return wire.Answer{Row: e.appendRow(nil, o, at), Key: o.Key, Version: o.Version}
+	}, nil
 }
 
-// find loads a row that the caller may see. What he may not see does not exist.
-func (e *endpoint) find(ctx context.Context, text string) (row any, o record.Object, scope *where.Predicate, err error) {
-	if scope, err = e.allowed(ctx); err != nil {
-		return nil, o, nil, err
-	}
+// find loads a row that the caller may see, for a verb that he may use on it. What he may not see does not exist.
+func (e *endpoint) find(ctx context.Context, scope *where.Predicate, verb, text string) (row any, o record.Object, err error) {
 	key, problem := e.parseKey(text)
 	if problem != nil {
-		return nil, o, nil, problem
+		return nil, o, problem
 	}
 	if row, o, err = e.verbs.get(ctx, key); err != nil {
 		if errors.Is(err, ErrNotFound) {
 			err = ErrNotFound // whatever sentence the application has: it must not tell a hidden row from a missing one
 		}
-		return nil, o, nil, err
+		return nil, o, err
 	}
 	visible, err := e.matches(scope, o)
 	if err != nil {
-		return nil, record.Object{}, nil, err
+		return nil, record.Object{}, err
 	}
 	if !visible {
-		return nil, record.Object{}, nil, ErrNotFound
+		return nil, record.Object{}, ErrNotFound
 	}
-	return row, o, scope, nil
+	if e.allowRow != nil {
+		if err := e.allowRow(ctx, verb, row); err != nil {
+			return nil, record.Object{}, err
+		}
+	}
+	return row, o, nil
 }
 
 // matches reports whether a predicate matches an object.
@@ -147,56 +164,6 @@ func (e *endpoint) matches(p *where.Predicate, o record.Object) (bool, error) {
 		return false, fmt.Errorf("live: router %s: key %s: %w", e.name, o.Key, err)
 	}
 	return p.Match(row), nil
-}
-
-func (e *endpoint) created(ctx context.Context, m wire.Message) (wire.Answer, error) {
-	scope, err := e.allowed(ctx)
-	if err != nil {
-		return wire.Answer{}, err
-	}
-	o, err := e.verbs.create(ctx, m.Data, e.within(scope))
-	if err != nil {
-		return wire.Answer{}, err
-	}
-	return e.stored(ctx, scope, o)
-}
-
-func (e *endpoint) updated(ctx context.Context, m wire.Message) (wire.Answer, error) {
-	row, o, scope, err := e.find(ctx, m.Key)
-	if err != nil {
-		return wire.Answer{}, err
-	}
-	if err := e.checkVersion(m.Version, o); err != nil {
-		return wire.Answer{}, err
-	}
-	stored, err := e.verbs.update(ctx, row, m.Data, e.within(scope))
-	if err != nil {
-		return wire.Answer{}, e.conflict(ctx, m.Key, err)
-	}
-	return e.stored(ctx, scope, stored)
-}
-
-func (e *endpoint) deleted(ctx context.Context, m wire.Message) (wire.Answer, error) {
-	row, o, _, err := e.find(ctx, m.Key)
-	if err != nil {
-		return wire.Answer{}, err
-	}
-	if err := e.checkVersion(m.Version, o); err != nil {
-		return wire.Answer{}, err
-	}
-	if err := e.verbs.delete(ctx, row); err != nil {
-		return wire.Answer{}, e.conflict(ctx, m.Key, err)
-	}
-	return wire.Answer{}, nil
-}
-
-// stored answers with a row as it was stored, if the caller may see it.
-func (e *endpoint) stored(ctx context.Context, scope *where.Predicate, o record.Object) (wire.Answer, error) {
-	visible, err := e.matches(scope, o)
-	if err != nil || !visible {
-		return wire.Answer{}, err
-	}
-	return wire.Answer{Row: e.appendRow(nil, o, writeOf(ctx).last.String()), Key: o.Key, Version: o.Version}, nil
 }
 
 // within refuses rows that the caller would not see: nobody writes into what is not his.
@@ -238,11 +205,15 @@ func (e *endpoint) checkVersion(given json.RawMessage, o record.Object) error {
 }
 
 // conflict adds the present row to a conflict that the application found.
-func (e *endpoint) conflict(ctx context.Context, key string, err error) error {
-	if !errors.Is(err, ErrConflict) {
+func (e *endpoint) conflict(ctx context.Context, verb, key string, err error) error {
+	if verb == "create" || !errors.Is(err, ErrConflict) {
 		return err
 	}
-	_, o, _, missing := e.find(ctx, key)
+	scope, failed := e.allowed(ctx)
+	if failed != nil {
+		return failed
+	}
+	_, o, missing := e.find(ctx, scope, verb, key)
 	if missing != nil {
 		return missing
 	}

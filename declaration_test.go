@@ -173,6 +173,18 @@ func TestRegisterSaysHowToMendADeclaration(t *testing.T) {
 			`live: router things: the verb update needs Get, to load the row that is to be updated and to check that the caller may see it`},
 		{declare(func(r *Router[fine]) { r.Delete = func(context.Context, fine) error { return nil } }),
 			`live: router things: the verb delete needs Get, to load the row that is to be deleted and to check that the caller may see it`},
+		{declare(func(r *Router[fine]) {
+			r.Tx = func(context.Context, func(context.Context) error) error { return nil }
+		}),
+			`live: router things: its Tx is never called: set Create, Update or Delete, which run in it, or remove it`},
+		{declare(func(r *Router[fine]) { r.Before = func(context.Context, *Write[fine]) error { return nil } }),
+			`live: router things: its Before and After are never called: set Create, Update or Delete, around which they are, or remove them`},
+		{declare(func(r *Router[fine]) { r.After = func(context.Context, *Write[fine]) {} }),
+			`live: router things: its Before and After are never called: set Create, Update or Delete, around which they are, or remove them`},
+		{declare(func(r *Router[fine]) { r.Validate = func(context.Context, *fine, fine) error { return nil } }),
+			`live: router things: its Validate is never called: set Create or Update, whose rows it checks, or remove it`},
+		{declare(func(r *Router[fine]) { r.AllowRow = func(context.Context, string, fine) error { return nil } }),
+			`live: router things: its AllowRow is never called: set Get, which loads the rows that it is asked for, or remove it`},
 		{func(h *Hub) { declare[fine]()(h); declare[fine]()(h) }, `live: router things: another router has this name: rename one`},
 		{func(h *Hub) { h.Register(registered, registered) }, `live: router done: it is registered already; make one Router for each hub`},
 

@@ -2,16 +2,12 @@ package live
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
-	"github.com/swampline/live/broker"
 	"github.com/swampline/live/internal/livequery"
 	"github.com/swampline/live/internal/record"
 	"github.com/swampline/live/internal/wire"
@@ -26,6 +22,9 @@ type endpoint struct {
 	stream    *livequery.Stream
 	versioned bool
 	scope     func(context.Context) (where.Where, error)
+	allow     func(ctx context.Context, verb string) error          // nil: everybody may
+	allowRow  func(ctx context.Context, verb string, row any) error // nil: everybody may
+	tx        func(ctx context.Context, do func(context.Context) error) error
 	verbs     verbs
 	parseKey  func(string) (Key, *wire.Problem)
 	keyField  string
@@ -38,15 +37,36 @@ type verbs struct {
 	list   func(ctx context.Context, q Query) ([]record.Object, error)
 	count  func(ctx context.Context, q Query) (int64, error)
 	get    func(ctx context.Context, key Key) (row any, o record.Object, err error)
-	create func(ctx context.Context, data json.RawMessage, permit permit) (record.Object, error)
-	update func(ctx context.Context, row any, data json.RawMessage, permit permit) (record.Object, error)
-	delete func(ctx context.Context, row any) error
+	create prepare
+	update prepare
+	delete prepare
 }
 
-// permit decides whether a row may be stored. Written holds the fields that are final; nil means all.
-type permit func(o record.Object, written map[string]bool) error
+// writing returns the verb of a name if it is one that writes rows, else nil.
+func (v *verbs) writing(name string) prepare {
+	switch name {
+	case "create":
+		return v.create
+	case "update":
+		return v.update
+	case "delete":
+		return v.delete
+	}
+	return nil
+}
 
-// verbs returns the router's funcs without their type. Each publishes what it did unless the application's func did.
+// has reports whether the verb of a name exists.
+func (v *verbs) has(name string) bool {
+	switch name {
+	case "list":
+		return v.list != nil
+	case "get":
+		return v.get != nil
+	}
+	return v.writing(name) != nil
+}
+
+// verbs returns the router's funcs without their type.
 func (r *Router[T]) verbs() verbs {
 	v := verbs{count: r.Count}
 	if r.List != nil {
@@ -81,135 +101,25 @@ func (r *Router[T]) verbs() verbs {
 		v.update = r.update
 	}
 	if r.Delete != nil {
-		v.delete = func(ctx context.Context, row any) error {
-			was := *row.(*T)
-			if err := r.Delete(ctx, was); err != nil {
-				return err
-			}
-			return r.publishOnce(ctx, record.Delete, &was, nil)
-		}
+		v.delete = r.remove
 	}
 	return v
 }
 
-func (r *Router[T]) create(ctx context.Context, data json.RawMessage, permit permit) (record.Object, error) {
-	var in T
-	written, problem := r.model.write(&in, data)
-	if problem != nil {
-		return record.Object{}, problem
-	}
-	draft, err := r.model.draft(&in, written)
-	if err != nil {
-		return record.Object{}, err
-	}
-	if err := permit(draft, written); err != nil {
-		return record.Object{}, err
-	}
-	row, err := r.Create(ctx, in)
-	if err != nil {
-		return record.Object{}, err
-	}
-	if err := r.publishOnce(ctx, record.Create, nil, &row); err != nil {
-		return record.Object{}, err
-	}
-	return r.model.encode(&row)
-}
-
-func (r *Router[T]) update(ctx context.Context, loaded any, data json.RawMessage, permit permit) (record.Object, error) {
-	was := *loaded.(*T)
-	now := was
-	if _, problem := r.model.write(&now, data); problem != nil {
-		return record.Object{}, problem
-	}
-	draft, err := r.model.encode(&now)
-	if err != nil {
-		return record.Object{}, err
-	}
-	if err := permit(draft, nil); err != nil {
-		return record.Object{}, err
-	}
-	row, err := r.Update(ctx, was, now)
-	if err != nil {
-		return record.Object{}, err
-	}
-	if err := r.publishOnce(ctx, record.Update, &was, &row); err != nil {
-		return record.Object{}, err
-	}
-	return r.model.encode(&row)
-}
-
-// publishOnce publishes what a verb did unless the application's func has published it.
-func (r *Router[T]) publishOnce(ctx context.Context, op record.Op, was, now *T) error {
-	changes, err := r.changes(op, was, now)
-	if err != nil {
-		return err
-	}
-	if w := writeOf(ctx); w != nil {
-		changes = slices.DeleteFunc(changes, func(c record.Change) bool { return w.told(c) })
-	}
-	if len(changes) == 0 {
-		return nil
-	}
-	return r.endpoint.append(context.WithoutCancel(ctx), changes)
-}
-
-// append puts changes on the log as one entry.
+// append puts changes on the log as one entry, or into the batch that ctx has.
 func (e *endpoint) append(ctx context.Context, changes []record.Change) error {
-	w := writeOf(ctx)
-	if w != nil {
-		for i := range changes {
-			changes[i].Mutation = w.mutation
-		}
-	}
-	at, err := e.hub.engine.Append(ctx, record.Entry{Changes: changes})
-	if err != nil {
+	if err := e.hub.publish(ctx, record.Entry{Changes: changes}); err != nil {
 		return fmt.Errorf("live: router %s: %w", e.name, err)
-	}
-	if w != nil {
-		w.tell(changes, at)
 	}
 	return nil
 }
 
-// write is one call of a verb that writes: who causes it, and what it has published.
-type write struct {
-	mutation string
-	mu       sync.Mutex
-	changes  map[string]record.Op
-	last     broker.Position
-}
-
-type writeKey struct{}
-
-func withWrite(ctx context.Context, w *write) context.Context {
-	return context.WithValue(ctx, writeKey{}, w)
-}
-
-func writeOf(ctx context.Context) *write {
-	w, _ := ctx.Value(writeKey{}).(*write)
-	return w
-}
-
-func (w *write) tell(changes []record.Change, at broker.Position) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.changes == nil {
-		w.changes = map[string]record.Op{}
+// mayUse asks whether the caller may use a verb at all.
+func (e *endpoint) mayUse(ctx context.Context, verb string) error {
+	if e.allow == nil {
+		return nil
 	}
-	for _, c := range changes {
-		w.changes[c.Router+"\x00"+c.Key] = c.Op
-	}
-	if at.Compare(w.last) > 0 {
-		w.last = at
-	}
-}
-
-// told reports whether the row of a change has been published, be it as Changed.
-func (w *write) told(c record.Change) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	_, ok := w.changes[c.Router+"\x00"+c.Key]
-	return ok
+	return e.allow(ctx, verb)
 }
 
 // predicate returns what the caller may see AND what the client asks for.

@@ -75,6 +75,7 @@ func (f *follower) want(typ string) transporttest.Message {
 
 var (
 	queryName  = regexp.MustCompile(`"query":"[^"]*"`)
+	rowVersion = regexp.MustCompile(`"version":("[^"]*"|[0-9]+)`)
 	cursorText = regexp.MustCompile(`"cursor":"[^"]*"`)
 )
 

@@ -193,8 +193,8 @@ type Channel struct {
 	Publish func(ctx context.Context, name string, data json.RawMessage) (any, error)
 }
 
-// Publish sends v, encoded as JSON, to all who follow a channel. It returns when the message is on the log. The channel must
-// have been declared.
+// Publish sends v, encoded as JSON, to all who follow a channel. It returns when the message is on the log, in a Batch and in
+// a verb's func when it is noted. The channel must have been declared.
 func (h *Hub) Publish(ctx context.Context, channel string, v any) error {
 	if h.channelOf(channel) == nil {
 		return fmt.Errorf("live: channel %q is not declared: register a live.Channel", channel)
@@ -203,12 +203,32 @@ func (h *Hub) Publish(ctx context.Context, channel string, v any) error {
 	if err != nil {
 		return fmt.Errorf("live: channel %s: %w", channel, err)
 	}
-	at, err := h.engine.Append(ctx, record.Entry{Messages: []record.Message{{Channel: channel, Data: data}}})
-	if err != nil {
+	if err := h.publish(ctx, record.Entry{Messages: []record.Message{{Channel: channel, Data: data}}}); err != nil {
 		return fmt.Errorf("live: channel %s: %w", channel, err)
 	}
-	if w := writeOf(ctx); w != nil {
-		w.tell(nil, at)
+	return nil
+}
+
+// Batch runs do and puts all that is published with the ctx that do is given, by any router of the hub and on any channel, on the log
+// as one entry when do has returned nil: subscribers see it whole. When do fails or panics nothing is published. So a
+// transaction belongs inside of do, and what it commits is published after it:
+//
+//	err := hub.Batch(ctx, func(ctx context.Context) error {
+//		return db.Tx(ctx, func(ctx context.Context) error { … todos.Updated(ctx, was, now) … })
+//	})
+//
+// Publishing in do returns at once, with an error only for what can never be published. A Batch inside of another, or of a verb's
+// func, which is one, becomes part of it. An entry that is too large for the broker is split. After its end the ctx publishes
+// directly. The error is do's, or else that of the log: then what do did stands, and not all of it was published. The end of
+// ctx does not keep what do did from being published.
+func (h *Hub) Batch(ctx context.Context, do func(ctx context.Context) error) error {
+	ctx, b := h.begin(ctx)
+	defer b.end() // a panic too
+	if err := do(ctx); err != nil {
+		return err
+	}
+	if _, err := b.commit(ctx); err != nil {
+		return fmt.Errorf("live: batch: %w", err)
 	}
 	return nil
 }

@@ -70,10 +70,7 @@ package live
 
 import (
 	"context"
-	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"strconv"
 
 	"github.com/swampline/live/internal/wire"
@@ -135,16 +132,7 @@ func (e *Error) problem() *wire.Problem {
 	if code == "" {
 		code = "forbidden"
 	}
-	p := wire.NewProblem(status, code, e.Detail)
-	for _, name := range slices.Sorted(maps.Keys(e.Errors)) {
-		for _, message := range e.Errors[name] {
-			if p.Detail == "" {
-				p.Detail = fmt.Sprintf("field %q: %s", name, message)
-			}
-			p.Field(name, message)
-		}
-	}
-	return p
+	return newProblem(status, code, e.Detail, e.Errors)
 }
 
 // Key is the key of a row as text, in the canonical form of the key field's type.

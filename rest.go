@@ -99,6 +99,9 @@ func (h *Hub) serveList(w http.ResponseWriter, r *http.Request, m wire.Message) 
 	if e.verbs.list == nil {
 		return unknownVerb(e, "list")
 	}
+	if err := e.mayUse(r.Context(), "list"); err != nil {
+		return err
+	}
 	if err := h.engine.Ready(r.Context()); err != nil {
 		return err
 	}

@@ -56,6 +56,35 @@ type Router[T any] struct {
 	// Delete removes a row. Was is the row as Get returned it. It needs Get.
 	Delete func(ctx context.Context, was T) error
 
+	// Tx runs do in a transaction of the application, with a context that the other funcs find it by: it commits when do returns
+	// nil, else it rolls back and returns do's error. When set, create, update and delete run in it whole, from Get to After,
+	// and what was published goes out after the commit. It may run do again, as
+	// after a serialization failure: what do published before then does not count.
+	Tx func(ctx context.Context, do func(ctx context.Context) error) error
+
+	// Allow is asked before anything else whether the caller may use a verb: "list" (also to subscribe), "get", "create",
+	// "update" or "delete". Its error refuses. Nil: every caller may use every verb that exists.
+	Allow func(ctx context.Context, verb string) error
+
+	// AllowRow is asked whether the caller may use a verb on a row that he may see: get, update or delete. Its
+	// error refuses. It hides nothing: that is for Scope, and get is only one of the ways to a row. Nil: he may.
+	AllowRow func(ctx context.Context, verb string, row T) error
+
+	// Before is called before a row is stored or deleted, with what the client wrote decoded. It may change what w.Now points
+	// to, to give initial values or to override the client's, or refuse with an error. What it sets is the application's:
+	// the scope was checked before.
+	Before func(ctx context.Context, w *Write[T]) error
+
+	// Validate says what is wrong with a row that is to be created, was being nil, or updated, after Before: usually with an
+	// Invalid. If *T has a method Validate(context.Context) error it is called too, may put the row in order, and the answer names
+	// what both found.
+	Validate func(ctx context.Context, was *T, now T) error
+
+	// After is called after a row was stored or deleted, in the same transaction. What it publishes goes out together with the
+	// row. When it panics the caller is answered "internal", and a transaction is rolled back; without one the row stays
+	// stored, so that much is published all the same.
+	After func(ctx context.Context, w *Write[T])
+
 	model    *model[T]
 	endpoint *endpoint
 }
@@ -98,18 +127,19 @@ func (q Query) SQL(d where.Dialect) (clause string, args []any) {
 	return clause, args
 }
 
-// Created tells subscribers of a new row, after it was committed. It returns when the change is on the log.
+// Created tells subscribers of a new row, after it was committed. It returns when the change is on the log; in a [Hub.Batch] and in
+// a verb's func when it is noted, to go out when that has succeeded.
 func (r *Router[T]) Created(ctx context.Context, now T) error {
 	return r.publish(ctx, record.Create, nil, &now)
 }
 
 // Updated tells subscribers that a row changed from was to now, after it was committed: those that saw it and see it are
-// sent the fields that differ, others that it enters or leaves. It returns when the change is on the log.
+// sent the fields that differ, others that it enters or leaves. It returns when Created does.
 func (r *Router[T]) Updated(ctx context.Context, was, now T) error {
 	return r.publish(ctx, record.Update, &was, &now)
 }
 
-// Deleted tells subscribers that a row is gone, after that was committed. It returns when the change is on the log.
+// Deleted tells subscribers that a row is gone, after that was committed. It returns when Created does.
 func (r *Router[T]) Deleted(ctx context.Context, was T) error {
 	return r.publish(ctx, record.Delete, &was, nil)
 }
@@ -235,6 +265,10 @@ func (r *Router[T]) register(h *Hub) error {
 	e.stream = h.engine.AddStream(m.schema)
 	e.stream.Fetch = e.fetch
 	e.verbs = r.verbs()
+	e.allow, e.tx = r.Allow, r.Tx
+	if r.AllowRow != nil {
+		e.allowRow = func(ctx context.Context, verb string, row any) error { return r.AllowRow(ctx, verb, *row.(*T)) }
+	}
 	e.parseKey = m.parseKey
 	r.endpoint = e
 	return nil
@@ -242,10 +276,12 @@ func (r *Router[T]) register(h *Hub) error {
 
 // check refuses what cannot work.
 func (r *Router[T]) check() error {
+	stores := r.Create != nil || r.Update != nil
+	writes := stores || r.Delete != nil
 	switch {
 	case r.Scope == nil:
 		return errors.New("it has no Scope: say who may see which rows, or live.Everyone for rows that anybody may see")
-	case r.List == nil && r.Get == nil && r.Create == nil && r.Update == nil && r.Delete == nil:
+	case r.List == nil && r.Get == nil && !writes:
 		return errors.New("it has no verbs: set List, so that it can be subscribed to")
 	case r.MaxRows < 0:
 		return errors.New("MaxRows is negative: say how many rows a list may have, or leave it zero for 1000")
@@ -255,6 +291,14 @@ func (r *Router[T]) check() error {
 		return errors.New("the verb update needs Get, to load the row that is to be updated and to check that the caller may see it")
 	case r.Delete != nil && r.Get == nil:
 		return errors.New("the verb delete needs Get, to load the row that is to be deleted and to check that the caller may see it")
+	case !writes && r.Tx != nil:
+		return errors.New("its Tx is never called: set Create, Update or Delete, which run in it, or remove it")
+	case !writes && (r.Before != nil || r.After != nil):
+		return errors.New("its Before and After are never called: set Create, Update or Delete, around which they are, or remove them")
+	case !stores && r.Validate != nil:
+		return errors.New("its Validate is never called: set Create or Update, whose rows it checks, or remove it")
+	case r.Get == nil && r.AllowRow != nil:
+		return errors.New("its AllowRow is never called: set Get, which loads the rows that it is asked for, or remove it")
 	}
 	return nil
 }

@@ -290,6 +290,23 @@ func checkFailures(t *testing.T, fail func() error, want, log string) {
 		{"Create", func(m *memos) { m.Create = func(context.Context, memo) (memo, error) { return memo{}, fail() } }, "create", false},
 		{"Update", func(m *memos) { m.Update = func(context.Context, memo, memo) (memo, error) { return memo{}, fail() } }, "update", false},
 		{"Delete", func(m *memos) { m.Delete = func(context.Context, memo) error { return fail() } }, "delete", false},
+		{"Allow", func(m *memos) { m.Allow = func(context.Context, string) error { return fail() } }, "list get create update delete subscribe", false},
+		{"AllowRow", func(m *memos) { m.AllowRow = func(context.Context, string, memo) error { return fail() } }, "get update delete", false},
+		{"Before", func(m *memos) { m.Before = func(context.Context, *live.Write[memo]) error { return fail() } }, "create update delete", false},
+		{"Validate", func(m *memos) { m.Validate = func(context.Context, *memo, memo) error { return fail() } }, "create update", false},
+		{"Tx", func(m *memos) { m.Tx = func(context.Context, func(context.Context) error) error { return fail() } }, "create update delete", false},
+		{"Tx at the end", func(m *memos) {
+			m.Tx = func(ctx context.Context, do func(context.Context) error) error { return errors.Join(do(ctx), fail()) }
+			m.Create = func(_ context.Context, in memo) (memo, error) { in.ID = 9; return in, nil }
+			m.Update = func(_ context.Context, _, now memo) (memo, error) { return now, nil }
+			m.Delete = func(context.Context, memo) error { return nil }
+		}, "create update delete", false},
+		{"a func in a Tx", func(m *memos) {
+			m.Tx = func(ctx context.Context, do func(context.Context) error) error { return do(ctx) }
+			m.Create = func(context.Context, memo) (memo, error) { return memo{}, fail() }
+			m.Update = func(context.Context, memo, memo) (memo, error) { return memo{}, fail() }
+			m.Delete = func(context.Context, memo) error { return fail() }
+		}, "create update delete", false},
 	} {
 		m := desk()
 		test.set(m)

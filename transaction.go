@@ -1,0 +1,135 @@
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/swampline/live/broker"
+	"github.com/swampline/live/internal/record"
+	"github.com/swampline/live/internal/session"
+	"github.com/swampline/live/internal/wire"
+	"github.com/swampline/live/where"
+)
+
+// item is one row of a call that writes, as the client sent it.
+type item struct {
+	key           string
+	version, data json.RawMessage
+}
+
+// stored is a row as it was stored.
+type stored struct {
+	object  record.Object
+	visible bool // to the caller
+}
+
+// written runs create, update or delete of one row.
+func (e *endpoint) written(ctx context.Context, m wire.Message) (answer, error) {
+	row := item{key: m.Key, version: m.Version, data: m.Data}
+	var done stored
+	err := e.transact(ctx, func(ctx context.Context) error {
+		scope, err := e.allowed(ctx)
+		if err != nil {
+			return err
+		}
+		store, err := e.prepare(ctx, m.Verb, scope, row)
+		if err != nil {
+			return err
+		}
+		done, err = e.store(ctx, m.Verb, scope, store)
+		return err
+	})
+	if err != nil {
+		return nil, e.conflict(ctx, m.Verb, m.Key, err)
+	}
+	return func(at broker.Position) wire.Answer {
+		if !done.visible {
+			return wire.Answer{}
+		}
+		o := done.object
+		return wire.Answer{Row: e.appendRow(nil, o, e.cursor(at)), Key: o.Key, Version: o.Version}
+	}, nil
+}
+
+// prepare does all of a verb that can refuse a row.
+func (e *endpoint) prepare(ctx context.Context, verb string, scope *where.Predicate, i item) (store, error) {
+	var row any
+	if verb != "create" {
+		loaded, o, err := e.find(ctx, scope, verb, i.key)
+		if err != nil {
+			return nil, err
+		}
+		if err := e.checkVersion(i.version, o); err != nil {
+			return nil, err
+		}
+		row = loaded
+	}
+	return e.verbs.writing(verb)(ctx, row, i.data, e.within(scope))
+}
+
+// store stores a row that was prepared.
+func (e *endpoint) store(ctx context.Context, verb string, scope *where.Predicate, store store) (stored, error) {
+	o, err := store(ctx)
+	if err != nil || verb == "delete" {
+		return stored{}, err
+	}
+	visible, err := e.matches(scope, o)
+	return stored{o, visible}, err
+}
+
+// cursor is the version of a row that has none: the position of its change, or, if it caused none, that of the hub.
+func (e *endpoint) cursor(at broker.Position) string {
+	if at.IsZero() {
+		at = e.hub.engine.Position()
+	}
+	return at.String()
+}
+
+// transact runs do in the router's transaction, if it has one. What a run of do publishes counts if it was the last one and
+// succeeded, and the transaction with it.
+func (e *endpoint) transact(ctx context.Context, do func(context.Context) error) error {
+	if e.tx == nil {
+		return e.untied(ctx, do)
+	}
+	var run *batch
+	defer func() {
+		if run != nil {
+			run.end() // a panic of Tx, too
+		}
+	}()
+	result := fmt.Errorf("live: router %s: Tx returned without calling what it was given", e.name)
+	err := e.tx(ctx, func(tied context.Context) (err error) {
+		if run != nil {
+			run.end()
+		}
+		_, run = e.hub.begin(ctx)
+		defer func() {
+			if p := recover(); p != nil { // so that it is an error to Tx, too, which may not expect a panic
+				err = session.NewPanicError(p)
+			}
+			result = err
+		}()
+		return do(run.in(tied))
+	})
+	switch {
+	case err != nil:
+		return err
+	case result != nil: // and Tx has hidden it
+		return result
+	}
+	_, err = run.commit(ctx)
+	return err
+}
+
+// untied runs do without a transaction: when After panics, what was stored stays stored, and who follows it must know.
+func (e *endpoint) untied(ctx context.Context, do func(context.Context) error) error {
+	err := do(ctx)
+	var after *afterError
+	if errors.As(err, &after) {
+		_, lost := e.hub.batchOf(ctx).commit(ctx)
+		return errors.Join(err, lost)
+	}
+	return err
+}
