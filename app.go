@@ -102,6 +102,9 @@ func (a app) call(ctx context.Context, m wire.Message) (answer, error) {
 	if !e.verbs.has(m.Verb) {
 		return nil, unknownVerb(e, m.Verb)
 	}
+	if err := e.checkBulk(m); err != nil {
+		return nil, err
+	}
 	if err := e.mayUse(ctx, m.Verb); err != nil {
 		return nil, err
 	}
@@ -111,6 +114,8 @@ func (a app) call(ctx context.Context, m wire.Message) (answer, error) {
 		return func(broker.Position) wire.Answer { return list }, err
 	case m.Verb == "get":
 		return e.got(ctx, m)
+	case isBulk(m):
+		return e.bulk(ctx, m)
 	}
 	return e.written(ctx, m)
 }

@@ -53,6 +53,8 @@ type Options struct {
 	MaxQueueBytes int
 	// MaxSubscriptions bounds the subscriptions of one session. Default 128.
 	MaxSubscriptions int
+	// MaxBulk bounds the rows that one call creates, updates or deletes. Default 100.
+	MaxBulk int
 	// HistoryBytes and HistoryEntries bound the part of the log that the hub keeps decoded in memory, for clients that
 	// reconnect; what is older is read from the broker. Default 16 MiB and 10,000.
 	HistoryBytes   int
@@ -82,6 +84,7 @@ func (o Options) withDefaults() Options {
 	orDefault(&o.MaxMessageBytes, 64<<10)
 	orDefault(&o.MaxQueueBytes, 256<<10)
 	orDefault(&o.MaxSubscriptions, 128)
+	orDefault(&o.MaxBulk, 100)
 	orDefault(&o.HistoryBytes, 16<<20)
 	orDefault(&o.HistoryEntries, 10_000)
 	orDefault(&o.PingInterval, 25*time.Second)

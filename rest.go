@@ -45,6 +45,10 @@ func (h *Hub) serveRouter(w http.ResponseWriter, r *http.Request, to route) erro
 			return err
 		}
 		return h.serveCall(w, r, wire.Message{Type: wire.Call, ID: 1, Router: to.router, Verb: "create", Data: body}, http.StatusCreated)
+	case http.MethodPatch, http.MethodDelete:
+		if strings.Contains(h.allow(to), r.Method) {
+			return h.serveBulk(w, r, to)
+		}
 	}
 	return methodNotAllowed(w, h.allow(to))
 }
@@ -72,6 +76,23 @@ func windowOf(query url.Values, m *wire.Message) error {
 	return nil
 }
 
+// serveBulk serves update and delete of many rows.
+func (h *Hub) serveBulk(w http.ResponseWriter, r *http.Request, to route) error {
+	body, err := h.body(w, r, "application/json")
+	if err != nil {
+		return err
+	}
+	m := wire.Message{Type: wire.Call, ID: 1, Router: to.router, Verb: "update", Data: body}
+	status := http.StatusOK
+	if r.Method == http.MethodDelete {
+		m.Verb, status = "delete", http.StatusNoContent
+	}
+	if !isArray(body) {
+		return wire.NewProblem(http.StatusBadRequest, "malformed_message", "data: want an array of rows, got "+describe(body))
+	}
+	return h.serveCall(w, r, m, status)
+}
+
 // allow returns the methods that the URL of a router or a row takes: those of the verbs that exist.
 func (h *Hub) allow(to route) string {
 	var methods []string
@@ -80,11 +101,15 @@ func (h *Hub) allow(to route) string {
 			methods = append(methods, names...)
 		}
 	}
-	v := h.endpointOf(to.router).verbs
-	if to.key == "" {
+	e := h.endpointOf(to.router)
+	v := e.verbs
+	switch {
+	case to.key == "":
 		add(v.list != nil, "GET", "HEAD")
 		add(v.create != nil, "POST")
-	} else {
+		add(v.update != nil && e.tx != nil, "PATCH")
+		add(v.delete != nil && e.tx != nil, "DELETE")
+	default:
 		add(v.get != nil, "GET", "HEAD")
 		add(v.update != nil, "PATCH")
 		add(v.delete != nil, "DELETE")
@@ -191,7 +216,7 @@ func ifMatch(r *http.Request) json.RawMessage {
 	return wire.AppendString(nil, strings.Trim(text, `"`))
 }
 
-// serveCall runs a verb and answers with the row.
+// serveCall runs a verb and answers with the row or the rows.
 func (h *Hub) serveCall(w http.ResponseWriter, r *http.Request, m wire.Message, status int) error {
 	if err := h.engine.Ready(r.Context()); err != nil {
 		return err
@@ -212,7 +237,12 @@ func (h *Hub) serveCall(w http.ResponseWriter, r *http.Request, m wire.Message, 
 	if status == http.StatusCreated && answer.Key != "" {
 		header.Set("Location", url.PathEscape(m.Router)+"/"+url.PathEscape(answer.Key))
 	}
-	if answer.Row == nil {
+	body := answer.Row
+	switch {
+	case answer.Listing != nil:
+		body = append(append([]byte(`{"rows":[`), answer.Listing.Rows...), "]}"...)
+	}
+	if body == nil {
 		if status == http.StatusOK {
 			status = http.StatusNoContent
 		}
@@ -226,6 +256,6 @@ func (h *Hub) serveCall(w http.ResponseWriter, r *http.Request, m wire.Message, 
 	}
 	header.Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(answer.Row, '\n'))
+	_, _ = w.Write(append(body, '\n'))
 	return nil
 }

@@ -58,7 +58,7 @@ type Router[T any] struct {
 
 	// Tx runs do in a transaction of the application, with a context that the other funcs find it by: it commits when do returns
 	// nil, else it rolls back and returns do's error. When set, create, update and delete run in it whole, from Get to After,
-	// and what was published goes out after the commit. It may run do again, as
+	// clients may write many rows at once, and what was published goes out after the commit. It may run do again, as
 	// after a serialization failure: what do published before then does not count.
 	Tx func(ctx context.Context, do func(ctx context.Context) error) error
 

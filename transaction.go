@@ -17,6 +17,7 @@ import (
 type item struct {
 	key           string
 	version, data json.RawMessage
+	problem       *wire.Problem // what is wrong with its form
 }
 
 // stored is a row as it was stored.
@@ -55,6 +56,9 @@ func (e *endpoint) written(ctx context.Context, m wire.Message) (answer, error) 
 
 // prepare does all of a verb that can refuse a row.
 func (e *endpoint) prepare(ctx context.Context, verb string, scope *where.Predicate, i item) (store, error) {
+	if i.problem != nil {
+		return nil, i.problem
+	}
 	var row any
 	if verb != "create" {
 		loaded, o, err := e.find(ctx, scope, verb, i.key)

@@ -210,7 +210,7 @@ type Answer struct {
 	Cursor string
 	// Row is the row of get, create and update.
 	Row []byte
-	// Listing is what list answers with; nil for other verbs.
+	// Listing is what list answers with, and create and update of many rows; nil for other verbs.
 	Listing *Listing
 	// Key and Version are those of Row.
 	Key     string
