@@ -116,8 +116,10 @@ func (a app) call(ctx context.Context, m wire.Message) (answer, error) {
 		return e.got(ctx, m)
 	case isBulk(m):
 		return e.bulk(ctx, m)
+	case e.verbs.writing(m.Verb) != nil:
+		return e.written(ctx, m)
 	}
-	return e.written(ctx, m)
+	return e.custom(ctx, m)
 }
 
 func (e *endpoint) got(ctx context.Context, m wire.Message) (answer, error) {

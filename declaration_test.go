@@ -122,6 +122,15 @@ func computing(name string, f func(fine) any) func(*Router[fine]) {
 	return func(r *Router[fine]) { r.Serializer.Computed = map[string]func(fine) any{name: f} }
 }
 
+// onFine is a verb on rows.
+type onFine = RowVerb[fine, int, int]
+
+func rateFine(context.Context, fine, int) (int, error) { return 1, nil }
+
+func verbOf[T any](name string, v CustomVerb) func(*Router[T]) {
+	return func(r *Router[T]) { r.Verbs = map[string]CustomVerb{name: v} }
+}
+
 func TestRegisterSaysHowToMendADeclaration(t *testing.T) {
 	one := func(fine) any { return 1 }
 	registered := &Router[fine]{Name: "done", Scope: Everyone, List: func(context.Context, Query) ([]fine, error) { return nil, nil }}
@@ -185,6 +194,19 @@ func TestRegisterSaysHowToMendADeclaration(t *testing.T) {
 			`live: router things: its Validate is never called: set Create or Update, whose rows it checks, or remove it`},
 		{declare(func(r *Router[fine]) { r.AllowRow = func(context.Context, string, fine) error { return nil } }),
 			`live: router things: its AllowRow is never called: set Get, which loads the rows that it is asked for, or remove it`},
+		{declare(verbOf[fine]("Archive", onFine(rateFine))), `live: router things: verb "Archive": the name is not allowed: use lower case letters, digits, "_" and "-", beginning with a letter`},
+		{declare(verbOf[fine]("delete", onFine(rateFine))), `live: router things: verb "delete": the name has a meaning of its own: choose another`},
+		{declare(verbOf[fine]("explain", onFine(rateFine))), `live: router things: verb "explain": the name has a meaning of its own: choose another`},
+		{declare(verbOf[fine]("archive", nil)), `live: router things: verb "archive" has no func: give it one or remove it`},
+		{declare(verbOf[fine]("archive", onFine(nil))), `live: router things: verb "archive" has no func: give it one or remove it`},
+		{declare(verbOf[fine]("archive", Verb[int, int](nil))), `live: router things: verb "archive" has no func: give it one or remove it`},
+		{declare(verbOf[fine]("archive", onFine(rateFine))), `live: router things: the verb archive needs Get, to load the row that it works on and to check that the caller may see it`},
+		{declare(verbOf[fine]("archive", RowVerb[inner, int, int](func(context.Context, inner, int) (int, error) { return 1, nil }))),
+			`live: router things: verb "archive" works on rows of type live.inner, and those of this router are live.fine: declare it as a live.RowVerb of that type`},
+		{declare(verbOf[fine]("archive", Verb[func(), int](func(context.Context, func()) (int, error) { return 1, nil }))),
+			`live: router things: verb "archive": a value of type func() cannot be sent: take another type`},
+		{declare(verbOf[fine]("archive", Verb[int, chan int](func(context.Context, int) (chan int, error) { return nil, nil }))),
+			`live: router things: verb "archive": a value of type chan int cannot be sent: take another type`},
 		{func(h *Hub) { declare[fine]()(h); declare[fine]()(h) }, `live: router things: another router has this name: rename one`},
 		{func(h *Hub) { h.Register(registered, registered) }, `live: router done: it is registered already; make one Router for each hub`},
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -40,6 +41,7 @@ type verbs struct {
 	create prepare
 	update prepare
 	delete prepare
+	custom map[string]CustomVerb
 }
 
 // writing returns the verb of a name if it is one that writes rows, else nil.
@@ -63,12 +65,12 @@ func (v *verbs) has(name string) bool {
 	case "get":
 		return v.get != nil
 	}
-	return v.writing(name) != nil
+	return v.writing(name) != nil || v.custom[name] != nil
 }
 
 // verbs returns the router's funcs without their type.
 func (r *Router[T]) verbs() verbs {
-	v := verbs{count: r.Count}
+	v := verbs{count: r.Count, custom: maps.Clone(r.Verbs)}
 	if r.List != nil {
 		v.list = func(ctx context.Context, q Query) ([]record.Object, error) {
 			rows, err := r.List(ctx, q)

@@ -268,3 +268,72 @@ func ExampleError() {
 	// sold_out: somebody else was faster
 	// false
 }
+
+// A router with rules of its own: what may be stored, what happens with it, and a verb that is none of the five. What one call
+// publishes reaches subscribers as one message, even of several rows.
+func ExampleRowVerb() {
+	type Task struct {
+		ID    int64  `live:"id,key"`
+		Title string `live:"title,write,filter"`
+		Done  bool   `live:"done,filter"`
+		After int64  `live:"after"` // the task that comes before this one
+	}
+	type Finished struct {
+		Next int64 `json:"next"`
+	}
+	tasks := map[int64]Task{1: {ID: 1, Title: "buy paint"}, 2: {ID: 2, Title: "paint", After: 1}}
+	var router *live.Router[Task]
+	finish := func(ctx context.Context, task Task, _ struct{}) (out Finished, err error) {
+		was := task
+		task.Done = true
+		tasks[task.ID] = task
+		for _, next := range tasks {
+			if next.After == task.ID {
+				before := next
+				next.After, out.Next = 0, next.ID
+				tasks[next.ID] = next
+				err = router.Updated(ctx, before, next)
+			}
+		}
+		return out, errors.Join(err, router.Updated(ctx, was, task))
+	}
+	router = &live.Router[Task]{
+		Name:  "tasks",
+		Scope: live.Everyone,
+		Get: func(_ context.Context, key live.Key) (Task, error) {
+			task, ok := tasks[key.Int64()]
+			if !ok {
+				return task, live.ErrNotFound
+			}
+			return task, nil
+		},
+		Create: func(_ context.Context, in Task) (Task, error) {
+			in.ID = int64(len(tasks) + 1)
+			tasks[in.ID] = in
+			return in, nil
+		},
+		Validate: func(_ context.Context, _ *Task, now Task) error {
+			if now.Title == "" {
+				return live.Invalid{"title": {"must not be empty"}}
+			}
+			return nil
+		},
+		Verbs: map[string]live.CustomVerb{"finish": live.RowVerb[Task, struct{}, Finished](finish)},
+	}
+	hub := live.New(live.Options{})
+	defer hub.Shutdown(context.Background())
+	hub.Register(router)
+
+	post := func(url, body string) {
+		r := httptest.NewRequest("POST", url, strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		hub.ServeHTTP(w, r)
+		fmt.Print(w.Code, " ", w.Body)
+	}
+	post("/live/tasks", `{"title":""}`)
+	post("/live/tasks/1/finish", "")
+	// Output:
+	// 422 {"title":"Unprocessable Content","status":422,"code":"invalid","detail":"field \"title\": must not be empty","errors":{"title":["must not be empty"]}}
+	// 200 {"next":2}
+}

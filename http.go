@@ -33,6 +33,8 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request, to route) error {
 	case to.file != "":
 		client.ServeFile(w, r, to.file)
 		return nil
+	case to.verb != "":
+		return h.serveVerb(w, r, to)
 	case to.key != "":
 		return h.serveRow(w, r, to)
 	case to.router != "":
@@ -44,9 +46,10 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request, to route) error {
 	return h.serveRoot(w, r)
 }
 
-// route is what a URL names below the hub's mount point: at most one of file, router and unknown is set; none for the root.
+// route is what a URL names below the hub's mount point: at most one of file, router and unknown is set; none for the root. A verb is one
+// of the application's own, with a key if it is on a row.
 type route struct {
-	file, router, key, unknown string
+	file, router, key, verb, unknown string
 }
 
 // route finds out what is asked for. Where the place at which the hub is mounted cannot be told, the registered routers' names
@@ -64,6 +67,10 @@ func (h *Hub) route(r *http.Request) route {
 		return route{router: segments[0], key: last}
 	case client.Has(last):
 		return route{file: last}
+	case certain && n == 3 && known(0):
+		return route{router: segments[0], key: segments[1], verb: last}
+	case !certain && known(n-3) && h.endpointOf(segments[n-3]).hasVerb(last, true):
+		return route{router: segments[n-3], key: segments[n-2], verb: last}
 	case n == 2 && known(0):
 		return route{router: segments[0], key: last}
 	case known(n - 1):

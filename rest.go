@@ -93,7 +93,23 @@ func (h *Hub) serveBulk(w http.ResponseWriter, r *http.Request, to route) error 
 	return h.serveCall(w, r, m, status)
 }
 
-// allow returns the methods that the URL of a router or a row takes: those of the verbs that exist.
+// serveVerb serves the URL of a verb of the application's own.
+func (h *Hub) serveVerb(w http.ResponseWriter, r *http.Request, to route) error {
+	if r.Method != http.MethodPost {
+		return methodNotAllowed(w, h.allow(to))
+	}
+	var body []byte
+	if r.ContentLength != 0 || r.Header.Get("Content-Type") != "" { // a verb may take nothing
+		var err error
+		if body, err = h.body(w, r, "application/json"); err != nil {
+			return err
+		}
+	}
+	m := wire.Message{Type: wire.Call, ID: 1, Router: to.router, Verb: to.verb, Key: to.key, Data: body, Version: ifMatch(r)}
+	return h.serveCall(w, r, m, http.StatusOK)
+}
+
+// allow returns the methods that the URL of a router, a row or a verb takes: those of the verbs that exist.
 func (h *Hub) allow(to route) string {
 	var methods []string
 	add := func(exists bool, names ...string) {
@@ -104,6 +120,8 @@ func (h *Hub) allow(to route) string {
 	e := h.endpointOf(to.router)
 	v := e.verbs
 	switch {
+	case to.verb != "":
+		add(e.hasVerb(to.verb, to.key != ""), "POST")
 	case to.key == "":
 		add(v.list != nil, "GET", "HEAD")
 		add(v.create != nil, "POST")
@@ -113,6 +131,7 @@ func (h *Hub) allow(to route) string {
 		add(v.get != nil, "GET", "HEAD")
 		add(v.update != nil, "PATCH")
 		add(v.delete != nil, "DELETE")
+		add(e.hasVerb(to.key, false), "POST")
 	}
 	return strings.Join(methods, ", ")
 }
@@ -200,6 +219,10 @@ func (h *Hub) serveRow(w http.ResponseWriter, r *http.Request, to route) error {
 	case http.MethodDelete:
 		m.Verb, m.Version = "delete", ifMatch(r)
 		return h.serveCall(w, r, m, http.StatusNoContent)
+	case http.MethodPost: // a verb of the router, which no row is called when it is posted to
+		if h.endpointOf(to.router).hasVerb(to.key, false) {
+			return h.serveVerb(w, r, route{router: to.router, verb: to.key})
+		}
 	}
 	return methodNotAllowed(w, h.allow(to))
 }
@@ -216,7 +239,7 @@ func ifMatch(r *http.Request) json.RawMessage {
 	return wire.AppendString(nil, strings.Trim(text, `"`))
 }
 
-// serveCall runs a verb and answers with the row or the rows.
+// serveCall runs a verb and answers with the row, the rows or what else it returned.
 func (h *Hub) serveCall(w http.ResponseWriter, r *http.Request, m wire.Message, status int) error {
 	if err := h.engine.Ready(r.Context()); err != nil {
 		return err
@@ -239,6 +262,8 @@ func (h *Hub) serveCall(w http.ResponseWriter, r *http.Request, m wire.Message, 
 	}
 	body := answer.Row
 	switch {
+	case answer.Data != nil:
+		body = answer.Data
 	case answer.Listing != nil:
 		body = append(append([]byte(`{"rows":[`), answer.Listing.Rows...), "]}"...)
 	}

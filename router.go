@@ -56,6 +56,13 @@ type Router[T any] struct {
 	// Delete removes a row. Was is the row as Get returned it. It needs Get.
 	Delete func(ctx context.Context, was T) error
 
+	// Verbs are verbs of the application's own by name, such as
+	//
+	//	"archive": live.RowVerb[Todo, struct{}, Todo](archive),
+	//
+	// named as routers are.
+	Verbs map[string]CustomVerb
+
 	// Tx runs do in a transaction of the application, with a context that the other funcs find it by: it commits when do returns
 	// nil, else it rolls back and returns do's error. When set, create, update and delete run in it whole, from Get to After,
 	// clients may write many rows at once, and what was published goes out after the commit. It may run do again, as
@@ -63,10 +70,10 @@ type Router[T any] struct {
 	Tx func(ctx context.Context, do func(ctx context.Context) error) error
 
 	// Allow is asked before anything else whether the caller may use a verb: "list" (also to subscribe), "get", "create",
-	// "update" or "delete". Its error refuses. Nil: every caller may use every verb that exists.
+	// "update", "delete" or one of Verbs. Its error refuses. Nil: every caller may use every verb that exists.
 	Allow func(ctx context.Context, verb string) error
 
-	// AllowRow is asked whether the caller may use a verb on a row that he may see: get, update or delete. Its
+	// AllowRow is asked whether the caller may use a verb on a row that he may see: get, update, delete or a RowVerb. Its
 	// error refuses. It hides nothing: that is for Scope, and get is only one of the ways to a row. Nil: he may.
 	AllowRow func(ctx context.Context, verb string, row T) error
 
@@ -281,7 +288,7 @@ func (r *Router[T]) check() error {
 	switch {
 	case r.Scope == nil:
 		return errors.New("it has no Scope: say who may see which rows, or live.Everyone for rows that anybody may see")
-	case r.List == nil && r.Get == nil && !writes:
+	case r.List == nil && r.Get == nil && !writes && len(r.Verbs) == 0:
 		return errors.New("it has no verbs: set List, so that it can be subscribed to")
 	case r.MaxRows < 0:
 		return errors.New("MaxRows is negative: say how many rows a list may have, or leave it zero for 1000")
@@ -300,5 +307,5 @@ func (r *Router[T]) check() error {
 	case r.Get == nil && r.AllowRow != nil:
 		return errors.New("its AllowRow is never called: set Get, which loads the rows that it is asked for, or remove it")
 	}
-	return nil
+	return r.checkVerbs()
 }

@@ -212,6 +212,8 @@ type Answer struct {
 	Row []byte
 	// Listing is what list answers with, and create and update of many rows; nil for other verbs.
 	Listing *Listing
+	// Data is what a verb of the application's own returned, as JSON.
+	Data []byte
 	// Key and Version are those of Row.
 	Key     string
 	Version *int64
@@ -228,6 +230,9 @@ func Result(id int64, a Answer) *transport.Frame {
 	}
 	if a.Listing != nil {
 		b = a.Listing.append(b)
+	}
+	if a.Data != nil {
+		b = raw(b, "data", a.Data)
 	}
 	return &transport.Frame{Type: "result", Data: append(b, '}')}
 }

@@ -78,6 +78,8 @@ func TestEmptyMembersAreLeftOut(t *testing.T) {
 		`{"type":"snapshot","id":2,"query":"c1","cursor":"0"}`:                     Snapshot(Listing{ID: 2, Query: "c1", Cursor: "0", Reason: "", Rows: nil}),
 		`{"type":"result","id":3}`:                                                 Result(3, Answer{}),
 		`{"type":"result","id":3,"rows":[]}`:                                       Result(3, Answer{Listing: &Listing{Rows: []byte{}}}),
+		`{"type":"result","id":3,"data":null}`:                                     Result(3, Answer{Data: []byte("null")}),
+		`{"type":"result","id":3,"cursor":"a.1","rows":[1,2],"data":{}}`:           Result(3, Answer{Cursor: "a.1", Listing: &Listing{Rows: []byte("1,2")}, Data: []byte("{}")}),
 		`{"type":"error","problem":{"title":"Not Found","status":404,"code":"x"}}`: Error(0, NewProblem(404, "x", "")),
 	} {
 		if string(frame.Data) != want {
