@@ -31,7 +31,7 @@ func (s *Schema) bindWith(w Where, find func(string) (int, error)) (*Predicate, 
 	if err != nil {
 		return nil, err
 	}
-	return &Predicate{schema: s, root: root}, nil
+	return &Predicate{schema: s.root(), root: root}, nil
 }
 
 type binder struct {

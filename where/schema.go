@@ -89,6 +89,7 @@ func (f *Field) lookups() []lookup {
 type Schema struct {
 	fields []Field
 	index  map[string]int
+	of     *Schema // the schema of which this one hides fields; nil when it hides none
 }
 
 // NewSchema returns the schema of the given fields, in that order. It refuses names that the language cannot say, a
@@ -125,6 +126,27 @@ func checkField(f Field) error {
 func (s *Schema) Index(name string) (int, bool) {
 	i, ok := s.index[name]
 	return i, ok
+}
+
+// Hide returns the schema with further fields hidden from clients, as [Field.Hidden] says: [Schema.BindClient] and
+// [Schema.CheckOrder] answer as if they did not exist. In everything else it is the same schema: its predicates and the
+// original's have the same rows, and [Predicate.And] joins them. Names that the schema does not have are left out.
+func (s *Schema) Hide(names ...string) *Schema {
+	h := &Schema{fields: slices.Clone(s.fields), index: s.index, of: s.root()}
+	for _, name := range names {
+		if i, ok := s.index[name]; ok {
+			h.fields[i].Hidden = true
+		}
+	}
+	return h
+}
+
+// root returns the schema that predicates belong to: that of which this one hides fields, or itself.
+func (s *Schema) root() *Schema {
+	if s.of != nil {
+		return s.of
+	}
+	return s
 }
 
 // Fields returns a copy of the fields, in order.
