@@ -123,22 +123,37 @@ func (a app) call(ctx context.Context, m wire.Message) (answer, error) {
 }
 
 func (e *endpoint) got(ctx context.Context, m wire.Message) (answer, error) {
+	by, err := e.rights(ctx)
+	if err != nil {
+		return nil, err
+	}
 	at := e.hub.engine.Position().String()
-	scope, err := e.allowed(ctx)
+	_, o, err := e.find(ctx, by, "get", m.Key)
 	if err != nil {
 		return nil, err
 	}
-	_, o, err := e.find(ctx, scope, "get", m.Key)
-	if err != nil {
-		return nil, err
-	}
+	row, err := e.present(ctx, by.view, o, at)
 	return func(broker.Position) wire.Answer {
-		return wire.Answer{Row: e.appendRow(nil, o, at), Key: o.Key, Version: o.Version}
-	}, nil
+		return wire.Answer{Row: row, Key: o.Key, Version: o.Version}
+	}, err
+}
+
+// rights are what a caller may see: fields and rows.
+type rights struct {
+	view  *view
+	scope *where.Predicate
+}
+
+// rights evaluates the caller's view and scope.
+func (e *endpoint) rights(ctx context.Context) (by rights, err error) {
+	if by.view, err = e.view(ctx); err == nil {
+		by.scope, err = e.allowed(ctx)
+	}
+	return by, err
 }
 
 // find loads a row that the caller may see, for a verb that he may use on it. What he may not see does not exist.
-func (e *endpoint) find(ctx context.Context, scope *where.Predicate, verb, text string) (row any, o record.Object, err error) {
+func (e *endpoint) find(ctx context.Context, by rights, verb, text string) (row any, o record.Object, err error) {
 	key, problem := e.parseKey(text)
 	if problem != nil {
 		return nil, o, problem
@@ -149,7 +164,7 @@ func (e *endpoint) find(ctx context.Context, scope *where.Predicate, verb, text 
 		}
 		return nil, o, err
 	}
-	visible, err := e.matches(scope, o)
+	visible, err := e.matches(by.scope, o)
 	if err != nil {
 		return nil, record.Object{}, err
 	}
@@ -190,7 +205,7 @@ func (e *endpoint) within(scope *where.Predicate) permit {
 }
 
 // checkVersion compares the version that a writer saw with the present one.
-func (e *endpoint) checkVersion(given json.RawMessage, o record.Object) error {
+func (e *endpoint) checkVersion(ctx context.Context, v *view, given json.RawMessage, o record.Object) error {
 	if !e.versioned {
 		return nil
 	}
@@ -205,7 +220,10 @@ func (e *endpoint) checkVersion(given json.RawMessage, o record.Object) error {
 	}
 	if version != *o.Version {
 		p := ErrConflict.problem()
-		p.Current = e.appendRow(nil, o, "")
+		var err error
+		if p.Current, err = e.present(ctx, v, o, ""); err != nil {
+			return err
+		}
 		return p
 	}
 	return nil
@@ -216,17 +234,19 @@ func (e *endpoint) conflict(ctx context.Context, verb, key string, err error) er
 	if verb == "create" || !errors.Is(err, ErrConflict) {
 		return err
 	}
-	scope, failed := e.allowed(ctx)
+	by, failed := e.rights(ctx)
 	if failed != nil {
 		return failed
 	}
-	_, o, missing := e.find(ctx, scope, verb, key)
+	_, o, missing := e.find(ctx, by, verb, key)
 	if missing != nil {
 		return missing
 	}
 	var conflict *Error
 	errors.As(err, &conflict)
 	p := conflict.problem()
-	p.Current = e.appendRow(nil, o, e.hub.engine.Position().String())
+	if p.Current, missing = e.present(ctx, by.view, o, e.hub.engine.Position().String()); missing != nil {
+		return missing
+	}
 	return p
 }

@@ -64,20 +64,27 @@ func (e *endpoint) bulk(ctx context.Context, m wire.Message) (answer, error) {
 		if m.Verb == "delete" {
 			return wire.Answer{}
 		}
+		rows := make([]*stored, len(done))
+		for i := range done {
+			rows[i] = &done[i]
+		}
+		if !e.completeStored(ctx, rows) {
+			return wire.Answer{}
+		}
 		return wire.Answer{Listing: &wire.Listing{Rows: e.joinStored(done, e.cursor(at))}}
 	}, nil
 }
 
 // storeAll prepares all rows, then stores them.
 func (e *endpoint) storeAll(ctx context.Context, verb string, items []item) ([]stored, error) {
-	scope, err := e.allowed(ctx)
+	by, err := e.rights(ctx)
 	if err != nil {
 		return nil, err
 	}
 	stores := make([]store, len(items))
 	var refused refusals
 	for i, row := range items {
-		if stores[i], err = e.prepare(ctx, verb, scope, row); err != nil {
+		if stores[i], err = e.prepare(ctx, verb, by, row); err != nil {
 			if err = refused.add(i, err); err != nil {
 				return nil, err
 			}
@@ -88,7 +95,7 @@ func (e *endpoint) storeAll(ctx context.Context, verb string, items []item) ([]s
 	}
 	done := make([]stored, len(items))
 	for i, store := range stores {
-		if done[i], err = e.store(ctx, verb, scope, store); err != nil {
+		if done[i], err = e.store(ctx, verb, by, store); err != nil {
 			return nil, &rowError{i, err}
 		}
 	}
@@ -103,7 +110,7 @@ func (e *endpoint) joinStored(rows []stored, cursor string) []byte {
 			b = append(b, ',')
 		}
 		if row.visible {
-			b = e.appendRow(b, row.object, cursor)
+			b = e.appendRow(b, row.view, row.object, cursor)
 		} else {
 			b = append(b, null...)
 		}

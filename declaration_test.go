@@ -119,7 +119,7 @@ func declare[T any](change ...func(*Router[T])) func(*Hub) {
 }
 
 func computing(name string, f func(fine) any) func(*Router[fine]) {
-	return func(r *Router[fine]) { r.Serializer.Computed = map[string]func(fine) any{name: f} }
+	return func(r *Router[fine]) { r.Serializer.Computed = map[string]Computed[fine]{name: {Of: f}} }
 }
 
 // onFine is a verb on rows.

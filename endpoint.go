@@ -22,10 +22,14 @@ type endpoint struct {
 	schema    *livequery.Schema
 	stream    *livequery.Stream
 	versioned bool
+	plain     bool // a row of one version is the same to everybody: no views, nothing nested
 	scope     func(context.Context) (where.Where, error)
 	allow     func(ctx context.Context, verb string) error          // nil: everybody may
 	allowRow  func(ctx context.Context, verb string, row any) error // nil: everybody may
 	tx        func(ctx context.Context, do func(context.Context) error) error
+	views     map[string]*view
+	choose    func(context.Context) (string, error) // a view for the caller; nil without views
+	relations map[string]*relation
 	verbs     verbs
 	parseKey  func(string) (Key, *wire.Problem)
 	keyField  string
@@ -33,7 +37,8 @@ type endpoint struct {
 	loads     loads
 }
 
-// verbs are the funcs of a router; nil ones do not exist. A row that a func hands on to another is a *T.
+// verbs are the funcs of a router; nil ones do not exist. A row that a func hands on to another is a *T; objects are bare
+// until they are completed.
 type verbs struct {
 	list   func(ctx context.Context, q Query) ([]record.Object, error)
 	count  func(ctx context.Context, q Query) (int64, error)
@@ -42,6 +47,9 @@ type verbs struct {
 	update prepare
 	delete prepare
 	custom map[string]CustomVerb
+
+	// complete adds to bare objects the computed and nested fields that a view shows.
+	complete func(ctx context.Context, v *livequery.View, objects []*record.Object) error
 }
 
 // writing returns the verb of a name if it is one that writes rows, else nil.
@@ -70,7 +78,7 @@ func (v *verbs) has(name string) bool {
 
 // verbs returns the router's funcs without their type.
 func (r *Router[T]) verbs() verbs {
-	v := verbs{count: r.Count, custom: maps.Clone(r.Verbs)}
+	v := verbs{count: r.Count, complete: r.model.complete, custom: maps.Clone(r.Verbs)}
 	if r.List != nil {
 		v.list = func(ctx context.Context, q Query) ([]record.Object, error) {
 			rows, err := r.List(ctx, q)
@@ -79,7 +87,7 @@ func (r *Router[T]) verbs() verbs {
 			}
 			objects := make([]record.Object, len(rows))
 			for i := range rows {
-				if objects[i], err = r.model.encode(&rows[i]); err != nil {
+				if objects[i], err = r.model.bare(&rows[i]); err != nil {
 					return nil, err
 				}
 			}
@@ -92,7 +100,7 @@ func (r *Router[T]) verbs() verbs {
 			if err != nil {
 				return nil, record.Object{}, err
 			}
-			o, err := r.model.encode(&row)
+			o, err := r.model.bare(&row)
 			return &row, o, err
 		}
 	}
@@ -125,7 +133,7 @@ func (e *endpoint) mayUse(ctx context.Context, verb string) error {
 }
 
 // predicate returns what the caller may see AND what the client asks for.
-func (e *endpoint) predicate(ctx context.Context, m wire.Message) (*where.Predicate, error) {
+func (e *endpoint) predicate(ctx context.Context, v *view, m wire.Message) (*where.Predicate, error) {
 	scope, err := e.allowed(ctx)
 	if err != nil {
 		return nil, err
@@ -138,11 +146,11 @@ func (e *endpoint) predicate(ctx context.Context, m wire.Message) (*where.Predic
 		asked, err = where.ParseJSON(m.Where, where.Limits{})
 	}
 	if err != nil {
-		return nil, e.filterProblem(err)
+		return nil, e.filterProblem(v, err)
 	}
-	p, err := e.schema.Where.BindClient(asked)
+	p, err := v.Where.BindClient(asked)
 	if err != nil {
-		return nil, e.filterProblem(err)
+		return nil, e.filterProblem(v, err)
 	}
 	return scope.And(p), nil
 }
@@ -161,14 +169,14 @@ func (e *endpoint) allowed(ctx context.Context) (*where.Predicate, error) {
 }
 
 // filterProblem words what is wrong with a filter or an order.
-func (e *endpoint) filterProblem(err error) error {
+func (e *endpoint) filterProblem(v *view, err error) error {
 	var bad *where.Error
 	if !errors.As(err, &bad) {
 		return err
 	}
 	code, message := bad.Code, bad.Message
 	if code == where.CodeUnknownField {
-		if i, ok := e.schema.Index(bad.Field); ok && e.schema.Fields[i].Published {
+		if v.Has(bad.Field) {
 			code = where.CodeFieldNotFilterable
 			message = fmt.Sprintf("field %q: it may not be filtered or ordered by", bad.Field)
 		}
@@ -181,10 +189,10 @@ func (e *endpoint) filterProblem(err error) error {
 }
 
 // order parses and checks an order.
-func (e *endpoint) order(text string) ([]where.Order, error) {
+func (e *endpoint) order(v *view, text string) ([]where.Order, error) {
 	order, err := where.ParseOrder(text)
 	if err == nil {
-		err = e.schema.Where.CheckOrder(order)
+		err = v.Where.CheckOrder(order)
 	}
-	return order, e.filterProblem(err)
+	return order, e.filterProblem(v, err)
 }

@@ -10,6 +10,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -110,8 +111,11 @@ func ExampleRouter() {
 	}
 	router := &live.Router[Task]{
 		Name: "tasks",
-		Serializer: live.Serializer[Task]{Computed: map[string]func(Task) any{
-			"urgent": func(t Task) any { return !t.Done && strings.HasSuffix(t.Title, "!") },
+		Serializer: live.Serializer[Task]{Computed: map[string]live.Computed[Task]{
+			"urgent": {
+				From: []string{"done", "title"},
+				Of:   func(t Task) any { return !t.Done && strings.HasSuffix(t.Title, "!") },
+			},
 		}},
 		Scope: func(ctx context.Context) (where.Where, error) {
 			team, ok := ctx.Value(teamKey{}).(string)
@@ -180,6 +184,121 @@ func ExampleRouter() {
 	// PATCH /tasks/1 409
 	// DELETE /tasks/2 404
 	// DELETE /tasks/2 204
+}
+
+// A guest sees less of a product than its seller does, and of what he does not see he can neither filter by it nor find out that
+// it exists.
+func ExampleView() {
+	type Product struct {
+		ID    int64  `live:"id,key"`
+		Name  string `live:"name,write,filter"`
+		Price int64  `live:"price,write,filter"`
+	}
+	products := &live.Router[Product]{
+		Name:  "products",
+		Scope: live.Everyone,
+		Serializer: live.Serializer[Product]{
+			Views: map[string]live.View{
+				"guest": {Except: []string{"price"}, Write: []string{}},
+			},
+			View: func(ctx context.Context) (string, error) {
+				if _, seller := ctx.Value(teamKey{}).(string); seller {
+					return "", nil // all fields
+				}
+				return "guest", nil
+			},
+		},
+		List: func(context.Context, live.Query) ([]Product, error) { return []Product{{1, "tea", 250}}, nil },
+	}
+	hub := live.New(live.Options{})
+	defer hub.Shutdown(context.Background())
+	hub.Register(products)
+
+	ask := func(ctx context.Context, url string) {
+		w := httptest.NewRecorder()
+		hub.ServeHTTP(w, httptest.NewRequest("GET", url, nil).WithContext(ctx))
+		var answer struct {
+			Rows   []struct{ Fields json.RawMessage }
+			Detail string
+		}
+		_ = json.Unmarshal(w.Body.Bytes(), &answer)
+		for _, row := range answer.Rows {
+			fmt.Println(string(row.Fields))
+		}
+		fmt.Print(answer.Detail)
+	}
+	ask(context.WithValue(context.Background(), teamKey{}, "sellers"), "/products?price__lt=300")
+	ask(context.Background(), "/products")
+	ask(context.Background(), "/products?price__lt=300")
+	// Output:
+	// {"id":1,"name":"tea","price":250}
+	// {"id":1,"name":"tea"}
+	// unknown field "price"
+}
+
+// An order comes with its customer and its lines, which are loaded in one call for all orders of a list.
+func ExampleMany() {
+	type Customer struct {
+		ID   int64  `live:"id,key"`
+		Name string `live:"name"`
+	}
+	type Line struct {
+		ID      int64  `live:"id,key"`
+		OrderID int64  // without a tag: only the load needs it
+		Text    string `live:"text"`
+	}
+	type Order struct {
+		ID         int64 `live:"id,key"`
+		CustomerID int64
+	}
+	var customers live.Serializer[Customer]
+	var lines live.Serializer[Line]
+	orders := &live.Router[Order]{
+		Name:  "orders",
+		Scope: live.Everyone,
+		Serializer: live.Serializer[Order]{Nested: map[string]live.Nested[Order]{
+			"customer": live.One(&customers, func(o Order) int64 { return o.CustomerID },
+				func(_ context.Context, ids []int64) (map[int64]Customer, error) { // SELECT … WHERE id IN (…)
+					fmt.Println("customers", ids)
+					return map[int64]Customer{7: {7, "Ann"}}, nil
+				}),
+			"lines": live.Many(&lines, func(o Order) int64 { return o.ID },
+				func(_ context.Context, orders []int64) (map[int64][]Line, error) { // SELECT … WHERE order_id IN (…)
+					fmt.Println("lines of", orders)
+					return map[int64][]Line{1: {{10, 1, "tea"}, {11, 1, "milk"}}}, nil
+				}),
+		}},
+		List: func(context.Context, live.Query) ([]Order, error) { return []Order{{1, 7}, {2, 7}}, nil },
+	}
+	// When a line is published, its order is sent anew, in the same entry of the log.
+	ordersLines := &live.Router[Line]{
+		Name:  "lines",
+		Scope: live.Everyone,
+		List:  func(context.Context, live.Query) ([]Line, error) { return nil, nil },
+		Touches: []live.Toucher[Line]{live.Parent(orders, func(l Line) live.Key {
+			return live.Key(strconv.FormatInt(l.OrderID, 10))
+		})},
+	}
+	hub := live.New(live.Options{})
+	defer hub.Shutdown(context.Background())
+	hub.Register(orders, ordersLines)
+
+	w := httptest.NewRecorder()
+	hub.ServeHTTP(w, httptest.NewRequest("GET", "/orders", nil))
+	var list struct {
+		Rows []struct{ Fields json.RawMessage }
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &list); err != nil {
+		log.Fatal(err)
+	}
+	for _, row := range list.Rows {
+		fmt.Println(string(row.Fields))
+	}
+	// Output:
+	// customers [7]
+	// lines of [1 2]
+	// {"id":1,"customer":{"id":7,"name":"Ann"},"lines":[{"id":10,"text":"tea"},{"id":11,"text":"milk"}]}
+	// {"id":2,"customer":{"id":7,"name":"Ann"},"lines":[]}
 }
 
 // Model code reports what it committed, through an interface of three methods.

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -19,6 +20,8 @@ type field struct {
 	codec  codec
 
 	key, version, write, filter, scope bool
+	// fromJSON says that only a json tag declares it.
+	fromJSON bool
 }
 
 var (
@@ -31,14 +34,56 @@ func allowedName(name string) bool {
 	return fieldName.MatchString(name) && !strings.Contains(name, "__")
 }
 
+// declaration is what declares fields besides the live tags.
+type declaration struct {
+	tags Tags
+	// options stand in place of those in the tags, by the field's name.
+	options map[string]string
+}
+
+// tag returns what the struct field's tags say: a name and options, as a live tag has them. Without ok it says nothing.
+func (d declaration) tag(sf reflect.StructField) (tag string, fromJSON, ok bool) {
+	if tag, ok = sf.Tag.Lookup("live"); ok || d.tags != FromJSON || !sf.IsExported() {
+		return tag, false, ok
+	}
+	if tag, ok = sf.Tag.Lookup("json"); !ok || tag == "-" {
+		return "-", true, ok
+	}
+	name, _, _ := strings.Cut(tag, ",")
+	if name == "" && sf.Anonymous {
+		return "", true, false // encoding/json, too, takes its fields for the model's own
+	}
+	return cmp.Or(name, sf.Name), true, true
+}
+
+// override puts the options in place of those of a tag.
+func (d declaration) override(tag string) string {
+	name, _, _ := strings.Cut(tag, ",")
+	options, ok := d.options[name]
+	switch {
+	case !ok:
+		return tag
+	case strings.TrimSpace(options) == "-":
+		return "-"
+	}
+	return name + "," + options
+}
+
 // fieldsOf returns the declared fields of a struct type, those of embedded structs included.
-func fieldsOf(t reflect.Type) ([]field, error) {
+func fieldsOf(t reflect.Type, d declaration) ([]field, error) {
 	if t.Kind() != reflect.Struct {
 		return nil, fmt.Errorf("a model is a struct, and %s is not: put it into a field of one", t)
 	}
-	fields, err := walk(t, place{})
+	w := walker{declaration: d, removed: map[string]bool{}}
+	fields, err := w.walk(t, place{})
 	if err != nil {
 		return nil, err
+	}
+	fields = outermost(fields)
+	for _, name := range sortedKeys(d.options) {
+		if !w.removed[name] && !slices.ContainsFunc(fields, func(f field) bool { return f.name == name }) {
+			return nil, fmt.Errorf("there are options for %q, which is the name of no field of %s: say it as it is published, or remove it", name, t)
+		}
 	}
 	if len(fields) == 0 {
 		return nil, fmt.Errorf(`%s has no field with a live tag: declare what may be sent, such as ID int64 %s`, t, "`live:\"id,key\"`")
@@ -54,12 +99,29 @@ type place struct {
 	types []reflect.Type // that embed it
 }
 
-// walk collects the tagged fields of a struct, those of the structs that it embeds included.
-func walk(t reflect.Type, in place) ([]field, error) {
+// walker collects the fields of a model, and the names of those that an option removed.
+type walker struct {
+	declaration
+	removed map[string]bool
+}
+
+// outermost leaves out the fields that only a json tag declares and that a field further outside shadows, as encoding/json does.
+func outermost(fields []field) []field {
+	depth := map[string]int{}
+	for _, f := range fields {
+		if known, ok := depth[f.name]; !ok || len(f.path) < known {
+			depth[f.name] = len(f.path)
+		}
+	}
+	return slices.DeleteFunc(fields, func(f field) bool { return f.fromJSON && len(f.path) > depth[f.name] })
+}
+
+// walk collects the declared fields of a struct, those of the structs that it embeds included.
+func (w *walker) walk(t reflect.Type, in place) ([]field, error) {
 	var fields []field
 	for i := range t.NumField() {
 		sf := t.Field(i)
-		tag, tagged := sf.Tag.Lookup("live")
+		tag, fromJSON, tagged := w.tag(sf)
 		at := append(slices.Clone(in.path), i)
 		if sf.Anonymous && !tagged {
 			inner := sf.Type
@@ -70,7 +132,7 @@ func walk(t reflect.Type, in place) ([]field, error) {
 			if inner.Kind() != reflect.Struct || inner == t || slices.Contains(in.types, inner) {
 				continue
 			}
-			more, err := walk(inner, place{at, in.name + sf.Name + ".", in.maybe || pointer, append(slices.Clone(in.types), t)})
+			more, err := w.walk(inner, place{at, in.name + sf.Name + ".", in.maybe || pointer, append(slices.Clone(in.types), t)})
 			if err != nil {
 				return nil, err
 			}
@@ -83,11 +145,20 @@ func walk(t reflect.Type, in place) ([]field, error) {
 		if !tagged || tag == "-" {
 			continue
 		}
+		name := tag
+		if tag = w.override(tag); tag == "-" {
+			name, _, _ = strings.Cut(name, ",")
+			w.removed[name] = true
+			continue
+		}
 		f, err := parseField(sf, tag)
+		if err != nil && fromJSON {
+			return nil, fmt.Errorf("field %s%s: %w (its json tag publishes it: to leave it out, set Options: {%q: \"-\"})", in.name, sf.Name, err, f.name)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("field %s%s: %w", in.name, sf.Name, err)
 		}
-		f.path, f.goName = at, in.name+sf.Name
+		f.path, f.goName, f.fromJSON = at, in.name+sf.Name, fromJSON
 		if in.maybe {
 			f.codec.nullable = true
 		}

@@ -13,7 +13,7 @@ import (
 // compiled is the model of T.
 func compiled[T any](t *testing.T) *model[T] {
 	t.Helper()
-	m, err := Serializer[T]{}.compile("things")
+	m, err := Serializer[T]{}.compile(compiling{router: "things"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,7 +23,7 @@ func compiled[T any](t *testing.T) *model[T] {
 // encoded is a row as it goes out, one field a line.
 func encoded[T any](t *testing.T, m *model[T], row T) string {
 	t.Helper()
-	o, err := m.encode(&row)
+	o, err := m.bare(&row)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,13 +76,13 @@ func TestEmbeddedStructsCountAsFields(t *testing.T) {
 	}
 
 	var row post
-	if _, problem := m.write(&row, []byte(`{"author":"Bo","email":"b@c","level":4,"color":"blue"}`)); problem != nil {
+	if _, problem := m.write(m.views[""], &row, []byte(`{"author":"Bo","email":"b@c","level":4,"color":"blue"}`)); problem != nil {
 		t.Fatal(problem)
 	}
 	if want := (post{Deep: &Deep{&Author{"Bo", ptr("b@c")}, 4}, hidden: hidden{"blue"}}); !reflect.DeepEqual(row, want) {
 		t.Errorf("written through nil pointers: %s", encoded(t, m, row))
 	}
-	if _, problem := m.write(&row, []byte(`{"author":null}`)); problem == nil {
+	if _, problem := m.write(m.views[""], &row, []byte(`{"author":null}`)); problem == nil {
 		t.Error("a field takes null because its embedded struct may be nil")
 	}
 }
@@ -112,16 +112,16 @@ func TestShadowedEmbeddedFieldGoesOutByItsOwnName(t *testing.T) {
 
 func TestRowWithoutKeyIsRefused(t *testing.T) {
 	type ref struct{ *Base }
-	if _, err := compiled[ref](t).encode(&ref{}); err == nil || !strings.Contains(err.Error(), "Base.ID: a row has an empty key") {
+	if _, err := compiled[ref](t).bare(&ref{}); err == nil || !strings.Contains(err.Error(), "Base.ID: a row has an empty key") {
 		t.Error(err)
 	}
 	type text struct {
 		ID string `live:"id,key"`
 	}
-	if _, err := compiled[text](t).encode(&text{}); err == nil || !strings.Contains(err.Error(), "empty key") {
+	if _, err := compiled[text](t).bare(&text{}); err == nil || !strings.Contains(err.Error(), "empty key") {
 		t.Error(err)
 	}
-	if o, err := compiled[text](t).encode(&text{"null"}); err != nil || o.Key != "null" {
+	if o, err := compiled[text](t).bare(&text{"null"}); err != nil || o.Key != "null" {
 		t.Error(o.Key, err)
 	}
 }
@@ -136,7 +136,7 @@ func TestNestedStructIsOneOpaqueValue(t *testing.T) {
 	if got, want := encoded(t, m, row), `id=1 home={"Street":"Main St","zip":12345}`; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	if _, problem := m.write(&row, []byte(`{"home":{"zip":7}}`)); problem != nil {
+	if _, problem := m.write(m.views[""], &row, []byte(`{"home":{"zip":7}}`)); problem != nil {
 		t.Fatal(problem)
 	}
 	if want := (Address{Zip: 7}); row.Home != want {
@@ -176,7 +176,7 @@ func TestWritingNeverTouchesTheRowBefore(t *testing.T) {
 	m := compiled[post](t)
 	was := fresh()
 	now := was
-	written, problem := m.write(&now, []byte(`{
+	written, problem := m.write(m.views[""], &now, []byte(`{
 		"number": 3, "text": "b", "tags": ["x"], "bytes": "eHl6", "raw": [1], "map": {"a": [9], "b": []}, "home": {"Street": "T"},
 		"null": "m", "at": "2030-01-01T00:00:00Z", "any": {"b": 2}, "array": [8, 9], "list": ["k"], "author": "Bo", "email": "b@c"
 	}`))
@@ -195,7 +195,7 @@ func TestWritingNeverTouchesTheRowBefore(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	again := now
-	if _, problem := m.write(&again, []byte(`{"text":null,"tags":null,"bytes":null,"raw":null,"map":null,"home":null,"null":null,"at":null,"any":null,"list":null,"email":null}`)); problem != nil {
+	if _, problem := m.write(m.views[""], &again, []byte(`{"text":null,"tags":null,"bytes":null,"raw":null,"map":null,"home":null,"null":null,"at":null,"any":null,"list":null,"email":null}`)); problem != nil {
 		t.Fatal(problem)
 	}
 	if got := encoded(t, m, now); got != want {

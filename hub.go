@@ -172,7 +172,7 @@ func (h *Hub) addEndpoint(e *endpoint) error {
 		return fmt.Errorf("router %s: another router has this name: rename one", e.name)
 	}
 	h.endpoints[e.name] = e
-	return nil
+	return h.checkRelations()
 }
 
 func (h *Hub) endpointOf(name string) *endpoint {

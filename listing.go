@@ -17,6 +17,7 @@ import (
 
 // selection is what a subscription or a list asks for, checked.
 type selection struct {
+	view      *view
 	predicate *where.Predicate
 	// order is the effective order, which ends with the key; nil when none was asked for.
 	order []where.Order
@@ -27,13 +28,22 @@ type selection struct {
 	count  bool
 	// edge is the client's bound.
 	edge where.Row
+	// relations are what the client is told of those that it included.
+	relations []byte
 }
 
 // selection checks what a message asks for.
 func (e *endpoint) selection(ctx context.Context, m wire.Message) (selection, error) {
 	s := selection{limit: m.Limit, capped: m.Capped, count: m.Count}
-	order, err := e.order(m.Order)
+	var err error
+	if s.view, err = e.view(ctx); err != nil {
+		return s, err
+	}
+	order, err := e.order(s.view, m.Order)
 	if err != nil {
+		return s, err
+	}
+	if s.relations, err = e.include(ctx, s.view, m.Include); err != nil {
 		return s, err
 	}
 	if m.Limit > e.maxRows {
@@ -55,7 +65,7 @@ func (e *endpoint) selection(ctx context.Context, m wire.Message) (selection, er
 			return s, wire.NewProblem(http.StatusBadRequest, "invalid_value", "bound: "+err.Error()).Field("bound", "want the values of the last row's "+orderText(s.order))
 		}
 	}
-	s.predicate, err = e.predicate(ctx, m)
+	s.predicate, err = e.predicate(ctx, s.view, m)
 	return s, err
 }
 
@@ -77,7 +87,7 @@ func orderText(order []where.Order) string {
 
 // spec is what makes subscriptions to the selection identical.
 func (s selection) spec(ctx context.Context) livequery.Spec {
-	return livequery.Spec{Predicate: s.predicate, Order: s.order, Limit: s.limit, Count: s.count, Caller: context.WithoutCancel(ctx)}
+	return livequery.Spec{View: s.view.View, Predicate: s.predicate, Order: s.order, Limit: s.limit, Count: s.count, Caller: context.WithoutCancel(ctx)}
 }
 
 // listed is one row of a list.
@@ -131,19 +141,32 @@ func (e *endpoint) list(ctx context.Context, p *where.Predicate, order []where.O
 
 // read reads what the selection shows first. More is nil without a limit.
 func (e *endpoint) read(ctx context.Context, s selection, spare int) (page, error) {
+	limit := e.maxRows + 1
 	if s.limit > 0 {
-		return e.list(ctx, s.predicate, s.order, s.limit+spare)
+		limit = s.limit + spare
 	}
-	p, err := e.list(ctx, s.predicate, s.order, e.maxRows+1)
-	if err == nil && p.full {
+	p, err := e.list(ctx, s.predicate, s.order, limit)
+	if err == nil && s.limit == 0 && p.full {
 		err = &session.TooMany{Limit: e.maxRows}
+	}
+	if err == nil {
+		err = e.complete(ctx, s.view.View, p)
 	}
 	return p, err
 }
 
+// complete adds to the rows of a page the computed and nested fields that a view shows.
+func (e *endpoint) complete(ctx context.Context, v *livequery.View, p page) error {
+	objects := make([]*record.Object, len(p.rows))
+	for i := range p.rows {
+		objects[i] = &p.rows[i].object
+	}
+	return e.verbs.complete(ctx, v, objects)
+}
+
 // listing returns the selection's part of a page as clients get it, and its edge.
 func (e *endpoint) listing(s selection, p page, cursor string) (wire.Listing, []listed, where.Row) {
-	l := wire.Listing{Cursor: cursor, Order: orderText(s.order)}
+	l := wire.Listing{Cursor: cursor, Order: orderText(s.order), Relations: s.relations}
 	rows, edge := p.rows, p.last
 	if s.limit > 0 {
 		more := p.full || len(rows) > s.limit
@@ -156,7 +179,7 @@ func (e *endpoint) listing(s selection, p page, cursor string) (wire.Listing, []
 			edge = rows[s.limit-1].row
 		}
 	}
-	l.Rows = e.join(rows, cursor)
+	l.Rows = e.join(s.view, rows, cursor)
 	return l, rows, edge
 }
 
@@ -186,19 +209,27 @@ func (e *endpoint) readCapped(ctx context.Context, s *selection) (page, error) {
 	return p, err
 }
 
-// appendRow appends a row as clients get it. The cursor is its version when the model has none.
-func (e *endpoint) appendRow(b []byte, o record.Object, cursor string) []byte {
-	return e.schema.AppendRow(b, "", o.Key, record.AppendVersion(nil, o.Version, cursor), o.Values, nil)
+// present returns a bare row as the caller gets it. The cursor is its version when the model has none.
+func (e *endpoint) present(ctx context.Context, v *view, o record.Object, cursor string) ([]byte, error) {
+	if err := e.verbs.complete(ctx, v.View, []*record.Object{&o}); err != nil {
+		return nil, err
+	}
+	return e.appendRow(nil, v, o, cursor), nil
+}
+
+// appendRow appends a complete row as those get it who see a view.
+func (e *endpoint) appendRow(b []byte, v *view, o record.Object, cursor string) []byte {
+	return v.AppendRow(b, "", o.Key, record.AppendVersion(nil, o.Version, cursor), o.Values, nil)
 }
 
 // join returns rows as they stand in a list, never nil.
-func (e *endpoint) join(rows []listed, cursor string) []byte {
+func (e *endpoint) join(v *view, rows []listed, cursor string) []byte {
 	b := []byte{}
 	for i, r := range rows {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = e.appendRow(b, r.object, cursor)
+		b = e.appendRow(b, v, r.object, cursor)
 	}
 	return b
 }

@@ -222,6 +222,9 @@ func (e *endpoint) readOn(ctx context.Context, q *livequery.Query, from where.Ro
 	}
 	at = e.hub.engine.Position()
 	if next, err = e.list(ctx, q.Predicate.And(after), order, n); err == nil {
+		err = e.complete(ctx, q.View, next)
+	}
+	if err == nil {
 		e.stream.Prime(q, reads(next), at)
 	}
 	return next, at, err

@@ -67,8 +67,8 @@ func newMemos(rows ...memo) *memos {
 	}
 	m.Router = live.Router[memo]{
 		Name: "memos",
-		Serializer: live.Serializer[memo]{Computed: map[string]func(memo) any{
-			"loud": func(row memo) any { return strings.ToUpper(row.Title) },
+		Serializer: live.Serializer[memo]{Computed: map[string]live.Computed[memo]{
+			"loud": {Of: func(row memo) any { return strings.ToUpper(row.Title) }},
 		}},
 		Scope: func(ctx context.Context) (where.Where, error) { return where.Eq("owner_id", visitor(ctx)), nil },
 		List: func(context.Context, live.Query) ([]memo, error) {

@@ -204,7 +204,7 @@ func TestBrokerThatFailsIsUnavailable(t *testing.T) {
 
 func TestComputedFieldsFollowTheRow(t *testing.T) {
 	m := desk()
-	m.Serializer.Computed["level"] = func(row memo) any { return map[string]any{"high": row.Stars > 4, "<": "&"} }
+	m.Serializer.Computed["level"] = live.Computed[memo]{Of: func(row memo) any { return map[string]any{"high": row.Stars > 4, "<": "&"} }}
 	b := newBench(t, live.Options{}, m)
 	f := b.follow(`{"type":"subscribe","id":1,"router":"memos"}`)
 	if row := f.want("snapshot").Rows[0]; row.Fields["loud"] != "MILK" || fmt.Sprint(row.Fields["level"]) != "map[<:& high:false]" {
@@ -230,7 +230,7 @@ func TestComputedFieldsFollowTheRow(t *testing.T) {
 	b.want(422, `{"title":"Unprocessable Content","status":422,"code":"field_not_writable","detail":"field \"loud\": this field is computed","errors":{"loud":["this field is computed"]}}`,
 		"POST", "/live/memos", `{"loud":"X"}`)
 
-	m.Serializer.Computed["loud"] = nil // nothing that is changed later counts
+	m.Serializer.Computed["loud"] = live.Computed[memo]{} // nothing that is changed later counts
 	b.want(200, "…", "GET", "/live/memos/1", "")
 }
 
@@ -240,7 +240,7 @@ func TestComputedFieldThatFailsIsInternal(t *testing.T) {
 		"a panic": func(memo) any { panic("oh") },
 	} {
 		m := desk()
-		m.Serializer.Computed["bad"] = f
+		m.Serializer.Computed["bad"] = live.Computed[memo]{Of: f}
 		b := newBench(t, live.Options{}, m)
 		b.refused(500, "internal", "GET", "/live/memos", "")
 		b.refused(500, "internal", "GET", "/live/memos/1", "")

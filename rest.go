@@ -15,7 +15,7 @@ import (
 )
 
 // reserved are the words of the protocol in a query string; everything else there is a filter.
-var reserved = []string{"cursor", "wait", "order", "limit", "bound", "count", "protocol", "transport", "channel"}
+var reserved = []string{"cursor", "wait", "order", "limit", "bound", "count", "protocol", "transport", "channel", "include"}
 
 // serveRouter serves a router's URL: its list, the changes to it, and create.
 func (h *Hub) serveRouter(w http.ResponseWriter, r *http.Request, to route) error {
@@ -28,6 +28,9 @@ func (h *Hub) serveRouter(w http.ResponseWriter, r *http.Request, to route) erro
 		}
 		if err := windowOf(query, &m); err != nil {
 			return err
+		}
+		if query.Has("include") {
+			m.Include = strings.Split(query.Get("include"), ",")
 		}
 		for _, word := range reserved {
 			delete(query, word)
@@ -153,7 +156,7 @@ func (h *Hub) serveList(w http.ResponseWriter, r *http.Request, m wire.Message) 
 	if err != nil {
 		return err
 	}
-	q := e.stream.Acquire(livequery.Spec{Predicate: s.predicate, Count: s.count, Caller: context.WithoutCancel(r.Context())}, h.engine.Position)
+	q := e.stream.Acquire(livequery.Spec{View: s.view.View, Predicate: s.predicate, Count: s.count, Caller: context.WithoutCancel(r.Context())}, h.engine.Position)
 	defer e.stream.Release(q)
 
 	header := w.Header()
@@ -274,7 +277,7 @@ func (h *Hub) serveCall(w http.ResponseWriter, r *http.Request, m wire.Message, 
 		w.WriteHeader(status)
 		return nil
 	}
-	if seen := header.Get("ETag"); m.Verb == "get" && seen != "" && slices.ContainsFunc(strings.Split(r.Header.Get("If-None-Match"), ","),
+	if seen := header.Get("ETag"); m.Verb == "get" && seen != "" && h.endpointOf(m.Router).plain && slices.ContainsFunc(strings.Split(r.Header.Get("If-None-Match"), ","),
 		func(tag string) bool { return strings.TrimPrefix(strings.TrimSpace(tag), "W/") == seen }) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil

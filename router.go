@@ -92,6 +92,10 @@ type Router[T any] struct {
 	// stored, so that much is published all the same.
 	After func(ctx context.Context, w *Write[T])
 
+	// Touches are the rows of other routers that hold rows of this one in nested fields: what is published of a row here
+	// touches them, in the same entry of the log. Parent makes one.
+	Touches []Toucher[T]
+
 	model    *model[T]
 	endpoint *endpoint
 }
@@ -159,88 +163,6 @@ func (r *Router[T]) Changed(ctx context.Context, now T) error {
 	return r.publish(ctx, record.Put, nil, &now)
 }
 
-var errNotRegistered = errors.New("live: the router is not registered: call hub.Register before publishing")
-
-// publish appends what happened to a row to the log.
-func (r *Router[T]) publish(ctx context.Context, op record.Op, was, now *T) error {
-	if r.endpoint == nil {
-		return errNotRegistered
-	}
-	changes, err := r.changes(op, was, now)
-	if err != nil {
-		return fmt.Errorf("live: router %s: %w", r.Name, err)
-	}
-	return r.endpoint.append(ctx, changes)
-}
-
-// changes makes the records of what happened to a row. A row whose key changed is one row that went and another that came.
-func (r *Router[T]) changes(op record.Op, was, now *T) ([]record.Change, error) {
-	var before, after record.Object
-	var err error
-	if was != nil {
-		if before, err = r.object(was); err != nil {
-			return nil, err
-		}
-	}
-	if now != nil {
-		if after, err = r.object(now); err != nil {
-			return nil, err
-		}
-	}
-	switch {
-	case op == record.Update && before.Key != after.Key:
-		return []record.Change{
-			r.change(record.Delete, &before, nil),
-			r.change(record.Create, nil, &after),
-		}, nil
-	case op == record.Delete:
-		return []record.Change{r.change(op, &before, nil)}, nil
-	case op == record.Update:
-		return []record.Change{r.change(op, &before, &after)}, nil
-	}
-	return []record.Change{r.change(op, nil, &after)}, nil
-}
-
-// object encodes a row for the log. What the hubs could not read there, such as a number that filters cannot hold, must not get
-// there: they would have to take it for a change to any row.
-func (r *Router[T]) object(row *T) (record.Object, error) {
-	o, err := r.model.encode(row)
-	if err == nil {
-		_, err = r.model.schema.Row(o.Values)
-	}
-	return o, err
-}
-
-// change makes one record.
-func (r *Router[T]) change(op record.Op, was, now *record.Object) record.Change {
-	schema := r.model.schema
-	c := record.Change{Router: r.Name, Op: op}
-	if was != nil {
-		c.Key, c.Version = was.Key, was.Version
-		c.Was = record.Fields{}
-		for _, f := range schema.Where.Fields() {
-			i, _ := schema.Index(f.Name)
-			c.Was[f.Name] = was.Values[i]
-		}
-	}
-	if now != nil {
-		c.Key, c.Version = now.Key, now.Version
-		c.Now = record.Fields{}
-		for i, f := range schema.Fields {
-			c.Now[f.Name] = now.Values[i]
-		}
-	}
-	if was != nil && now != nil {
-		c.Changed = []string{}
-		for i, f := range schema.Fields {
-			if string(was.Values[i]) != string(now.Values[i]) {
-				c.Changed = append(c.Changed, f.Name)
-			}
-		}
-	}
-	return c
-}
-
 const defaultMaxRows = 1000
 
 var routerName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,63}$`)
@@ -256,12 +178,15 @@ func (r *Router[T]) register(h *Hub) error {
 	if err := r.check(); err != nil {
 		return fmt.Errorf("router %s: %w", r.Name, err)
 	}
-	m, err := r.Serializer.compile(r.Name)
+	m, err := r.Serializer.compile(compiling{router: r.Name})
 	if err != nil {
 		return fmt.Errorf("router %s: %w", r.Name, err)
 	}
 	r.model = m
-	e := &endpoint{hub: h, name: r.Name, schema: m.schema, versioned: m.version >= 0, scope: r.Scope}
+	e := &endpoint{hub: h, name: r.Name, schema: m.schema, versioned: m.version >= 0, scope: r.Scope, views: m.views, choose: r.Serializer.View}
+	e.plain = len(m.views) == 1 && len(m.nested) == 0
+	e.addRelations(r.Serializer.Relations)
+	e.verbs = r.verbs()
 	if err := h.addEndpoint(e); err != nil {
 		return err
 	}
@@ -271,7 +196,6 @@ func (r *Router[T]) register(h *Hub) error {
 	}
 	e.stream = h.engine.AddStream(m.schema)
 	e.stream.Fetch = e.fetch
-	e.verbs = r.verbs()
 	e.allow, e.tx = r.Allow, r.Tx
 	if r.AllowRow != nil {
 		e.allowRow = func(ctx context.Context, verb string, row any) error { return r.AllowRow(ctx, verb, *row.(*T)) }
@@ -306,6 +230,15 @@ func (r *Router[T]) check() error {
 		return errors.New("its Validate is never called: set Create or Update, whose rows it checks, or remove it")
 	case r.Get == nil && r.AllowRow != nil:
 		return errors.New("its AllowRow is never called: set Get, which loads the rows that it is asked for, or remove it")
+	case len(r.Serializer.Views) > 0 && r.Serializer.View == nil:
+		return errors.New("its serializer has Views, and no func View that chooses one for the caller: add it, or remove the Views")
+	case len(r.Serializer.Views) == 0 && r.Serializer.View != nil:
+		return errors.New("its serializer has a func View, and no Views to choose from: declare them, or remove the func")
+	}
+	for i, t := range r.Touches {
+		if t == nil || !t.declared() {
+			return fmt.Errorf("the element %d of its Touches has no router or no func: make it with live.Parent, or remove it", i)
+		}
 	}
 	return r.checkVerbs()
 }

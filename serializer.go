@@ -1,18 +1,15 @@
 package live
 
 import (
-	"bytes"
+	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/http"
 	"reflect"
 	"slices"
-	"strconv"
 
 	"github.com/swampline/live/internal/livequery"
-	"github.com/swampline/live/internal/record"
-	"github.com/swampline/live/internal/wire"
 	"github.com/swampline/live/where"
 )
 
@@ -32,35 +29,92 @@ import (
 // A time.Time is RFC 3339; a []byte is base64; a type with MarshalJSON or MarshalText, such as a uuid.UUID or an enum, is
 // what it marshals to, can be filtered by equality, and reaches SQL as the Go value, or as its text if no driver takes that. Any
 // other struct, slice or map is one value, in whole as encoding/json writes it: there live tags say nothing.
+//
+// The funcs of a serializer are called by many goroutines at once. They make what is sent to whoever sees the row, so they must
+// depend on the row and not on the caller; what depends on the caller is his View.
 type Serializer[T any] struct {
-	// Computed adds fields that are made of a row by a func, such as "overdue". They are published, and sent again when
-	// an update changes what the func returns. Clients can neither filter by them nor write them. The func must depend
-	// on the row alone, be safe for concurrent use, and return what encoding/json can encode.
-	Computed map[string]func(row T) any
+	// Tags says which tags declare fields; zero means live tags only.
+	Tags Tags
+
+	// Options declare fields as a tag would, by the name under which the field is published: for models that a generator wrote.
+	// They stand in place of the options in the tag; "-" removes the field.
+	//
+	//	Tags:    live.FromJSON,
+	//	Options: map[string]string{"id": "key", "title": "write,filter", "password_hash": "-"},
+	Options map[string]string
+
+	// Computed adds fields that are made of a row, by name, such as "overdue". They are published; clients can neither filter
+	// by them nor write them.
+	//
+	//	"overdue": {From: []string{"due", "done"}, Of: func(t Task) any { return !t.Done && t.Due.Before(today()) }},
+	Computed map[string]Computed[T]
+
+	// Nested adds fields that hold other rows: see [One] and [Many].
+	Nested map[string]Nested[T]
+
+	// Decode reads what a client writes into a field, by name, in place of encoding/json; a field with a decoder can be written,
+	// whatever its tag says. It may set anything of the row, which is a copy; data is valid JSON. Several run in the order of
+	// the names. An error refuses the value as invalid_value; it is logged nowhere. An *[Error] shows the client its
+	// message for the field, or its Detail; of any other error he is only told that the value is not valid.
+	Decode map[string]func(data json.RawMessage, row *T) error
+
+	// Views are the audiences that see less than all published fields, by name; View chooses one for the caller. It is asked for
+	// each subscription and each call, with the context that Scope gets. The empty name is that of all published
+	// fields. An error refuses: an *[Error] as it says, any other, a panic, or a name that is not in Views, as internal.
+	//
+	//	Views: map[string]live.View{"guest": {Except: []string{"price"}, Write: []string{}}},
+	//	View: func(ctx context.Context) (string, error) {
+	//		if signedIn(ctx) {
+	//			return "", nil
+	//		}
+	//		return "guest", nil
+	//	},
+	Views map[string]View
+	View  func(ctx context.Context) (string, error)
+
+	// Relations are rows of other routers that belong to a row, by name: a client that asks to include them is told where they
+	// are, and subscribes to them.
+	Relations map[string]Relation
 }
 
-// model is a Serializer that was compiled.
-type model[T any] struct {
-	fields     []field
-	computed   []computed[T]
-	schema     *livequery.Schema
-	key        int
-	version    int // -1 without
-	fieldNames map[string]int
+// Computed is a field that is made of a row.
+type Computed[T any] struct {
+	// From names the fields, published or scope, of which Of makes its value. With it, an update that changes one of them sends
+	// the computed field again, and one that changes none does not. Without it, Of is called for the row as it was, too,
+	// and the field is sent when the value differs.
+	From []string
+	// Of returns what encoding/json can encode.
+	Of func(row T) any
 }
 
-type computed[T any] struct {
-	name string
-	of   func(T) any
+// Tags says which struct tags declare the fields of a model.
+type Tags int
+
+const (
+	// LiveTags means live tags only: what has none stays out.
+	LiveTags Tags = iota
+	// FromJSON publishes the fields without a live tag, too, that have a json tag, under the name that encoding/json gives them,
+	// to be read only: json:"-" and fields without a tag stay out. Every field is sent whatever its value, and a number is a
+	// number: the options omitempty, omitzero and string of a json tag say nothing here.
+	FromJSON
+)
+
+// compiling is what a serializer must know of those that it is nested in.
+type compiling struct {
+	router string
+	// views are those that show what is nested.
+	views []string
+	// outer are the nested fields of the serializers in which this one is nested.
+	outer []uintptr
 }
 
 // compile checks the declaration and prepares it.
-func (s Serializer[T]) compile(router string) (*model[T], error) {
-	fields, err := fieldsOf(reflect.TypeFor[T]())
+func (s Serializer[T]) compile(in compiling) (*model[T], error) {
+	fields, err := fieldsOf(reflect.TypeFor[T](), declaration{s.Tags, s.Options})
 	if err != nil {
 		return nil, err
 	}
-	m := &model[T]{fields: fields, version: -1, fieldNames: map[string]int{}}
+	m := &model[T]{fields: fields, version: -1, fieldNames: map[string]int{}, decode: maps.Clone(s.Decode)}
 	var declared []livequery.Field
 	var matchable []where.Field
 	for i := range fields {
@@ -77,156 +131,125 @@ func (s Serializer[T]) compile(router string) (*model[T], error) {
 			matchable = append(matchable, f.whereField())
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.Computed)) {
-		i, twice := m.fieldNames[name]
-		switch {
-		case twice:
-			return nil, fmt.Errorf("computed field %q: field %s has this name: rename one", name, fields[i].goName)
-		case !allowedName(name):
-			return nil, fmt.Errorf("computed field %q: the name is not allowed: use letters, digits and single underscores", name)
-		case s.Computed[name] == nil:
-			return nil, fmt.Errorf("computed field %q has no func: give it one or remove it", name)
+	if err := m.addDecoders(s.Decode); err != nil {
+		return nil, err
+	}
+	if err := m.checkNames("computed", sortedKeys(s.Computed)); err != nil {
+		return nil, err
+	}
+	for _, name := range sortedKeys(s.Computed) {
+		if err := m.addComputed(name, s.Computed[name]); err != nil {
+			return nil, err
 		}
 		declared = append(declared, livequery.Field{Name: name, Published: true})
-		m.computed = append(m.computed, computed[T]{name, s.Computed[name]})
+	}
+	nested := s.Nested
+	if self := reflect.ValueOf(s.Nested).Pointer(); self != 0 { // that of the map: a router holds a copy of its serializer
+		if slices.Contains(in.outer, self) {
+			nested = nil
+		}
+		in.outer = append(slices.Clone(in.outer), self)
+	}
+	if err := m.checkNames("nested", sortedKeys(nested)); err != nil {
+		return nil, err
+	}
+	shown, err := s.shown(declared, sortedKeys(nested))
+	if err != nil {
+		return nil, err
+	}
+	others, err := m.addNested(nested, shown, in)
+	if err != nil {
+		return nil, err
 	}
 	w, err := where.NewSchema(matchable...)
 	if err != nil {
 		return nil, err
 	}
-	m.schema, err = livequery.NewSchema(router, declared, w)
-	return m, err
+	if m.schema, err = livequery.NewSchema(in.router, append(declared, others...), w); err != nil {
+		return nil, err
+	}
+	if err := m.addViews(s.Views, shown); err != nil {
+		return nil, err
+	}
+	return m, m.checkRelations(s.Relations)
 }
 
-// encode returns the JSON of every declared field of a row.
-func (m *model[T]) encode(row *T) (record.Object, error) {
-	v := reflect.ValueOf(row).Elem()
-	o := record.Object{Values: make([]json.RawMessage, 0, len(m.fields)+len(m.computed))}
-	for i := range m.fields {
-		data, err := m.fields[i].get(v)
-		if err != nil {
-			return o, err
+// shown returns the names that each view has.
+func (s Serializer[T]) shown(declared []livequery.Field, nested []string) (map[string]map[string]bool, error) {
+	var published []string
+	for _, f := range declared {
+		if f.Published {
+			published = append(published, f.Name)
 		}
-		o.Values = append(o.Values, data)
 	}
-	for _, c := range m.computed {
-		data, err := wire.Marshal(c.of(*row))
-		if err != nil {
-			return o, fmt.Errorf("computed field %q: %w", c.name, err)
-		}
-		o.Values = append(o.Values, data)
-	}
-	o.Key = keyText(o.Values[m.key])
-	if o.Key == "" || bytes.Equal(o.Values[m.key], null) { // null: in an embedded struct that is nil
-		return o, fmt.Errorf("field %s: a row has an empty key", m.fields[m.key].goName)
-	}
-	if m.version >= 0 {
-		n, err := strconv.ParseInt(string(o.Values[m.version]), 10, 64)
-		if err != nil {
-			return o, fmt.Errorf("field %s: %w", m.fields[m.version].goName, err)
-		}
-		o.Version = &n
-	}
-	return o, nil
-}
-
-// draft returns what a client wrote into a new row, which may have neither key nor version yet. What he did not write is
-// null: it is not known before the row is stored.
-func (m *model[T]) draft(row *T, written map[string]bool) (record.Object, error) {
-	v := reflect.ValueOf(row).Elem()
-	o := record.Object{Values: make([]json.RawMessage, len(m.fields))}
-	for i := range m.fields {
-		o.Values[i] = null
-		if !written[m.fields[i].name] {
-			continue
+	published = append(published, nested...)
+	shown := map[string]map[string]bool{}
+	for _, name := range sortedKeys(s.Views) {
+		if !allowedName(name) {
+			return nil, fmt.Errorf("view %q: the name is not allowed: use letters, digits and single underscores", name)
 		}
 		var err error
-		if o.Values[i], err = m.fields[i].get(v); err != nil {
-			return o, err
+		if shown[name], err = s.Views[name].names(published); err != nil {
+			return nil, fmt.Errorf("view %q: %w", name, err)
 		}
 	}
-	return o, nil
+	return shown, nil
 }
 
-// keyText is the text of a key's JSON: a string's content, or the number as it stands.
-func keyText(data []byte) string {
-	var text string
-	if len(data) > 0 && data[0] == '"' && json.Unmarshal(data, &text) == nil {
-		return text
+// checkNames refuses names of further fields that are taken or cannot be said.
+func (m *model[T]) checkNames(kind string, names []string) error {
+	for _, name := range names {
+		i, twice := m.fieldNames[name]
+		switch {
+		case twice:
+			return fmt.Errorf("%s field %q: field %s has this name: rename one", kind, name, m.fields[i].goName)
+		case slices.ContainsFunc(m.computed, func(c computed[T]) bool { return c.name == name }):
+			return fmt.Errorf("%s field %q: a computed field has this name: rename one", kind, name)
+		case !allowedName(name):
+			return fmt.Errorf("%s field %q: the name is not allowed: use letters, digits and single underscores", kind, name)
+		}
 	}
-	return string(data)
+	return nil
 }
 
-// parseKey returns the canonical form of a key that a client sent.
-func (m *model[T]) parseKey(key string) (Key, *wire.Problem) {
-	f := &m.fields[m.key]
-	data := []byte(key)
-	if f.codec.typ != where.Int {
-		data = wire.AppendString(nil, key)
-	} else if n, err := strconv.ParseInt(key, 10, 64); err == nil {
-		data = strconv.AppendInt(nil, n, 10)
+func (m *model[T]) addComputed(name string, c Computed[T]) error {
+	if c.Of == nil {
+		return fmt.Errorf("computed field %q has no func: give it one or remove it", name)
 	}
-	row := reflect.New(reflect.TypeFor[T]()).Elem()
-	err := f.set(row, data)
-	if err == nil {
-		var canonical json.RawMessage
-		if canonical, err = f.get(row); err == nil && key != "" {
-			return Key(keyText(canonical)), nil
+	out := computed[T]{name: name, of: c.Of}
+	for _, from := range c.From {
+		i, ok := m.fieldNames[from]
+		if !ok {
+			return fmt.Errorf("computed field %q is made from %q, which is no field of the model: want one of %s", name, from, list(sortedKeys(m.fieldNames)))
 		}
+		out.from = append(out.from, i)
 	}
-	message := "want " + f.codec.want
-	return "", wire.NewProblem(http.StatusBadRequest, "invalid_key",
-		fmt.Sprintf("key: %s, got %s", message, describe(wire.AppendString(nil, key)))).Field(f.name, message)
+	m.computed = append(m.computed, out)
+	return nil
 }
 
-// write decodes what a client wrote into a row. Nothing is refused halfway: all that is wrong is answered at once.
-func (m *model[T]) write(row *T, data json.RawMessage) (written map[string]bool, problem *wire.Problem) {
-	var in map[string]json.RawMessage
-	if err := json.Unmarshal(data, &in); err != nil || in == nil {
-		got := describe(data)
-		if len(bytes.TrimSpace(data)) > 0 && !json.Valid(data) {
-			got = "what is not JSON"
+// addDecoders makes the fields writable that have a decoder.
+func (m *model[T]) addDecoders(decoders map[string]func(json.RawMessage, *T) error) error {
+	var published []string
+	for _, f := range m.fields {
+		if !f.scope && !f.version {
+			published = append(published, f.name)
 		}
-		return nil, wire.NewProblem(http.StatusBadRequest, "malformed_message", "data: want an object of fields, got "+got)
 	}
-	v := reflect.ValueOf(row).Elem()
-	written = map[string]bool{}
-	for _, name := range slices.Sorted(maps.Keys(in)) {
-		code, message := m.writeField(v, name, in[name])
-		if code == "" {
-			written[name] = true
-			continue
+	for _, name := range sortedKeys(decoders) {
+		i, ok := m.fieldNames[name]
+		switch {
+		case !ok || m.fields[i].scope:
+			return fmt.Errorf("a decoder is declared for %q, which is no published field of the model: want one of %s", name, list(published))
+		case m.fields[i].version:
+			return fmt.Errorf("a decoder is declared for %q, which is the version, and no client can write it: remove it", name)
+		case decoders[name] == nil:
+			return fmt.Errorf("the decoder of %q has no func: give it one or remove it", name)
 		}
-		if problem == nil {
-			problem = wire.NewProblem(http.StatusUnprocessableEntity, code, fmt.Sprintf("field %q: %s", clip(name), message))
-		}
-		problem.Field(name, message)
+		m.fields[i].write = true
 	}
-	return written, problem
+	return nil
 }
 
-func (m *model[T]) writeField(row reflect.Value, name string, data json.RawMessage) (code, message string) {
-	i, ok := m.fieldNames[name]
-	if !ok || m.fields[i].scope {
-		if j, ok := m.schema.Index(name); !ok || !m.schema.Fields[j].Published {
-			return "unknown_field", "no such field"
-		}
-		return "field_not_writable", "this field is computed"
-	}
-	f := &m.fields[i]
-	if !f.write {
-		return "field_not_writable", "this field cannot be written"
-	}
-	if err := f.set(row, bytes.TrimSpace(data)); err != nil {
-		return "invalid_value", f.codec.explain(data, err)
-	}
-	return "", ""
-}
-
-// clip shortens what came from a client before it is quoted.
-func clip(s string) string {
-	if len(s) > 40 {
-		return string(bytes.ToValidUTF8([]byte(s[:40]), nil)) + "…"
-	}
-	return s
-}
+// sortedKeys returns the keys of a map in order.
+func sortedKeys[K cmp.Ordered, V any](of map[K]V) []K { return slices.Sorted(maps.Keys(of)) }

@@ -10,7 +10,6 @@ import (
 	"github.com/swampline/live/internal/record"
 	"github.com/swampline/live/internal/session"
 	"github.com/swampline/live/internal/wire"
-	"github.com/swampline/live/where"
 )
 
 // item is one row of a call that writes, as the client sent it.
@@ -23,6 +22,7 @@ type item struct {
 // stored is a row as it was stored.
 type stored struct {
 	object  record.Object
+	view    *view
 	visible bool // to the caller
 }
 
@@ -31,56 +31,80 @@ func (e *endpoint) written(ctx context.Context, m wire.Message) (answer, error) 
 	row := item{key: m.Key, version: m.Version, data: m.Data}
 	var done stored
 	err := e.transact(ctx, func(ctx context.Context) error {
-		scope, err := e.allowed(ctx)
+		by, err := e.rights(ctx)
 		if err != nil {
 			return err
 		}
-		store, err := e.prepare(ctx, m.Verb, scope, row)
+		store, err := e.prepare(ctx, m.Verb, by, row)
 		if err != nil {
 			return err
 		}
-		done, err = e.store(ctx, m.Verb, scope, store)
+		done, err = e.store(ctx, m.Verb, by, store)
 		return err
 	})
 	if err != nil {
 		return nil, e.conflict(ctx, m.Verb, m.Key, err)
 	}
 	return func(at broker.Position) wire.Answer {
-		if !done.visible {
+		if !done.visible || !e.completeStored(ctx, []*stored{&done}) {
 			return wire.Answer{}
 		}
 		o := done.object
-		return wire.Answer{Row: e.appendRow(nil, o, e.cursor(at)), Key: o.Key, Version: o.Version}
+		return wire.Answer{Row: e.appendRow(nil, done.view, o, e.cursor(at)), Key: o.Key, Version: o.Version}
 	}, nil
 }
 
 // prepare does all of a verb that can refuse a row.
-func (e *endpoint) prepare(ctx context.Context, verb string, scope *where.Predicate, i item) (store, error) {
+func (e *endpoint) prepare(ctx context.Context, verb string, by rights, i item) (store, error) {
 	if i.problem != nil {
 		return nil, i.problem
 	}
 	var row any
 	if verb != "create" {
-		loaded, o, err := e.find(ctx, scope, verb, i.key)
+		loaded, o, err := e.find(ctx, by, verb, i.key)
 		if err != nil {
 			return nil, err
 		}
-		if err := e.checkVersion(i.version, o); err != nil {
+		if err := e.checkVersion(ctx, by.view, i.version, o); err != nil {
 			return nil, err
 		}
 		row = loaded
 	}
-	return e.verbs.writing(verb)(ctx, row, i.data, e.within(scope))
+	return e.verbs.writing(verb)(ctx, by.view, row, i.data, e.within(by.scope))
 }
 
 // store stores a row that was prepared.
-func (e *endpoint) store(ctx context.Context, verb string, scope *where.Predicate, store store) (stored, error) {
+func (e *endpoint) store(ctx context.Context, verb string, by rights, store store) (stored, error) {
 	o, err := store(ctx)
 	if err != nil || verb == "delete" {
 		return stored{}, err
 	}
-	visible, err := e.matches(scope, o)
-	return stored{o, visible}, err
+	visible, err := e.matches(by.scope, o)
+	return stored{o, by.view, visible}, err
+}
+
+// completeStored adds to rows that were stored what their view shows beside the model's own fields. It reports false, and logs why, when that
+// cannot be had: the rows are stored and published all the same, so the caller is answered without them.
+func (e *endpoint) completeStored(ctx context.Context, rows []*stored) bool {
+	objects := make([]*record.Object, 0, len(rows))
+	var v *view
+	for _, row := range rows {
+		if row.visible {
+			objects, v = append(objects, &row.object), row.view
+		}
+	}
+	if len(objects) == 0 {
+		return true
+	}
+	var err error
+	func() {
+		defer guard(&err)
+		err = e.verbs.complete(ctx, v.View, objects)
+	}()
+	if err != nil {
+		e.hub.options.Logger.ErrorContext(ctx, "live: router "+e.name+": what a stored row nests cannot be loaded", "error", err)
+	}
+	return err == nil
 }
 
 // cursor is the version of a row that has none: the position of its change, or, if it caused none, that of the hub.

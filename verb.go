@@ -136,13 +136,13 @@ func (e *endpoint) custom(ctx context.Context, m wire.Message) (answer, error) {
 
 // findFor loads the row that a custom verb is called for.
 func (e *endpoint) findFor(ctx context.Context, m wire.Message) (any, error) {
-	scope, err := e.allowed(ctx)
+	by, err := e.rights(ctx)
 	if err != nil {
 		return nil, err
 	}
-	row, o, err := e.find(ctx, scope, m.Verb, m.Key)
+	row, o, err := e.find(ctx, by, m.Verb, m.Key)
 	if err == nil && m.Version != nil {
-		err = e.checkVersion(m.Version, o)
+		err = e.checkVersion(ctx, by.view, m.Version, o)
 	}
 	return row, err
 }

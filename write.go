@@ -28,14 +28,14 @@ type Write[T any] struct {
 type permit func(o record.Object, written map[string]bool) error
 
 // prepare does all of a writing verb that can refuse a row. Loaded is the row as Get returned it, a *T, nil for create.
-type prepare func(ctx context.Context, loaded any, data json.RawMessage, permit permit) (store, error)
+type prepare func(ctx context.Context, v *view, loaded any, data json.RawMessage, permit permit) (store, error)
 
 // store stores a row that was prepared, and publishes that unless the application's func did. It returns the row as it was stored.
 type store func(ctx context.Context) (record.Object, error)
 
-func (r *Router[T]) create(ctx context.Context, _ any, data json.RawMessage, permit permit) (store, error) {
+func (r *Router[T]) create(ctx context.Context, v *view, _ any, data json.RawMessage, permit permit) (store, error) {
 	w := &Write[T]{Verb: "create", Now: new(T)}
-	written, problem := r.model.write(w.Now, data)
+	written, problem := r.model.write(v, w.Now, data)
 	if problem != nil {
 		return nil, problem
 	}
@@ -56,15 +56,15 @@ func (r *Router[T]) create(ctx context.Context, _ any, data json.RawMessage, per
 	}), nil
 }
 
-func (r *Router[T]) update(ctx context.Context, loaded any, data json.RawMessage, permit permit) (store, error) {
+func (r *Router[T]) update(ctx context.Context, v *view, loaded any, data json.RawMessage, permit permit) (store, error) {
 	was := *loaded.(*T)
 	seen, now := was, was // hooks get a copy of what was: it is published later
 	w := &Write[T]{Verb: "update", Was: &seen, Now: &now}
-	written, problem := r.model.write(w.Now, data)
+	written, problem := r.model.write(v, w.Now, data)
 	if problem != nil {
 		return nil, problem
 	}
-	draft, err := r.model.encode(w.Now)
+	draft, err := r.model.bare(w.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func (r *Router[T]) update(ctx context.Context, loaded any, data json.RawMessage
 	}), nil
 }
 
-func (r *Router[T]) remove(ctx context.Context, loaded any, _ json.RawMessage, _ permit) (store, error) {
+func (r *Router[T]) remove(ctx context.Context, _ *view, loaded any, _ json.RawMessage, _ permit) (store, error) {
 	was := *loaded.(*T)
 	seen := was
 	w := &Write[T]{Verb: "delete", Was: &seen}
@@ -126,7 +126,7 @@ func (r *Router[T]) storing(w *Write[T], op record.Op, was *T, do func(context.C
 			return o, err
 		}
 		if now != nil {
-			if o, err = r.model.encode(now); err != nil {
+			if o, err = r.model.bare(now); err != nil {
 				return o, err
 			}
 		}
@@ -137,15 +137,15 @@ func (r *Router[T]) storing(w *Write[T], op record.Op, was *T, do func(context.C
 
 // publishOnce publishes what a verb did unless the application's func has published it.
 func (r *Router[T]) publishOnce(ctx context.Context, b *batch, op record.Op, was, now *T) error {
-	changes, err := r.changes(op, was, now)
-	if err != nil {
-		return err
+	changes, failed := r.changes(ctx, op, was, now)
+	if len(changes) == 0 {
+		return failed
 	}
 	changes = slices.DeleteFunc(changes, b.tells)
 	if len(changes) == 0 {
 		return nil
 	}
-	return r.endpoint.append(ctx, changes)
+	return r.appendWithParents(ctx, changes, failed, was, now)
 }
 
 // after runs the hook of this name. When it panics, what it published is dropped.

@@ -83,7 +83,14 @@ type Change struct {
 	// private says that it was resolved for one subscription, without what the stream knows.
 	private  bool
 	mutation string
+	// views are what the change comes to in each view of the schema.
+	views []viewed
+}
 
+// viewed is a change in one view.
+type viewed struct {
+	// silent says that an update changes nothing that the view shows, its version included.
+	silent  bool
 	encoded [verdicts]atomic.Pointer[[]byte]
 }
 
@@ -125,9 +132,18 @@ func (c *Change) seen(match func(where.Row) bool) (was, other, now bool) {
 // verdict judges the change for one predicate.
 func (c *Change) verdict(p *where.Predicate) Verdict { return c.judge(c.matches(p)) }
 
-// fragment returns the change as it stands in a message, encoded once for each verdict.
-func (c *Change) fragment(v Verdict) []byte {
-	if b := c.encoded[v].Load(); b != nil {
+// within returns what a verdict comes to for those who see a view: an update may have nothing for them.
+func (c *Change) within(view *View, v Verdict) Verdict {
+	if v == Update && c.views[view.number].silent {
+		return Nothing
+	}
+	return v
+}
+
+// fragment returns the change as it stands in a message, encoded once for each view and verdict.
+func (c *Change) fragment(view *View, v Verdict) []byte {
+	encoded := &c.views[view.number].encoded[v]
+	if b := encoded.Load(); b != nil {
 		return *b
 	}
 	var values []json.RawMessage
@@ -138,11 +154,13 @@ func (c *Change) fragment(v Verdict) []byte {
 	case Update:
 		values, only = c.values, c.changed
 	}
-	b := c.stream.Schema.AppendRow(nil, ops[v], c.key, c.version, values, only)
+	b := view.AppendRow(nil, ops[v], c.key, c.version, values, only)
 	if c.mutation != "" {
 		b = append(b[:len(b)-1], `,"mutation":`...)
 		b = append(wire.AppendString(b, c.mutation), '}')
 	}
-	c.encoded[v].Store(&b)
+	if !encoded.CompareAndSwap(nil, &b) { // another shard was faster: share its bytes
+		return *encoded.Load()
+	}
 	return b
 }

@@ -79,10 +79,10 @@ func TestFragmentsCarryWhatTheOpNeeds(t *testing.T) {
 		Leave:  `{"op":"leave","key":"1","version":2,"mutation":"m\""}`,
 		Delete: `{"op":"delete","key":"1","version":2,"mutation":"m\""}`,
 	} {
-		if got := string(c.fragment(v)); got != want {
+		if got := string(c.fragment(h.stream.Schema.View(""), v)); got != want {
 			t.Errorf("%s:\ngot  %s\nwant %s", name(v), got, want)
 		}
-		if once, again := c.fragment(v), c.fragment(v); &once[0] != &again[0] {
+		if once, again := c.fragment(h.stream.Schema.View(""), v), c.fragment(h.stream.Schema.View(""), v); &once[0] != &again[0] {
 			t.Errorf("%s is encoded twice", name(v))
 		}
 	}

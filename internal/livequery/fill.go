@@ -2,7 +2,6 @@ package livequery
 
 import (
 	"bytes"
-	"encoding/json"
 	"slices"
 
 	"github.com/swampline/live/broker"
@@ -73,12 +72,12 @@ func (s *Stream) Fill(q *Query, p Page, since []*Entry, at broker.Position) (*De
 	}
 	for i, r := range fresh.visible() {
 		r.shown = true
-		if o := old.byKey[r.key]; o == nil || !o.shown || !same(o, r) {
+		if o := old.byKey[r.key]; o == nil || !o.shown || !q.View.same(o, r) {
 			d.items = append(d.items, item{verdict: Enter, row: r, rank: i, moved: true})
 		}
 	}
 	for i, r := range fresh.rows {
-		if o := old.byKey[r.key]; o != nil && o.shown == r.shown && same(o, r) {
+		if o := old.byKey[r.key]; o != nil && o.shown == r.shown && q.View.same(o, r) {
 			fresh.rows[i], fresh.byKey[r.key] = o, o
 		}
 	}
@@ -91,9 +90,14 @@ func (s *Stream) Fill(q *Query, p Page, since []*Entry, at broker.Position) (*De
 	return d, true
 }
 
-// same reports whether two states of a row are one.
-func same(a, b *placed) bool {
-	return slices.Equal(a.row, b.row) && slices.EqualFunc(a.values, b.values, func(v, w json.RawMessage) bool { return bytes.Equal(v, w) })
+// same reports whether two states of a row are one to those who see the view. A list has no more fields than these.
+func (v *View) same(a, b *placed) bool {
+	for i, shown := range v.shown {
+		if shown && !bytes.Equal(a.values[i], b.values[i]) {
+			return false
+		}
+	}
+	return slices.Equal(a.row, b.row)
 }
 
 // Wanted tells what must be read to fill a window up: the rows after a place, so many. It reports false when none must be,

@@ -12,12 +12,13 @@ import (
 	"github.com/swampline/live/where"
 )
 
-// Query is what identical subscriptions share: a predicate over a stream's rows, or a channel.
+// Query is what identical subscriptions share: a predicate over a stream's rows and a view of them, or a channel.
 type Query struct {
 	// ID is how data messages name the query; unique in a hub.
 	ID string
-	// Predicate is nil for a channel.
+	// Predicate and View are nil for a channel.
 	Predicate *where.Predicate
+	View      *View
 
 	stream  *Stream // nil for a channel
 	channel string
@@ -110,7 +111,7 @@ func (d *Delivery) encode(name string) *transport.Frame {
 	}
 	items := make([][]byte, 0, len(d.parts)+len(d.items))
 	for _, p := range d.parts {
-		items = append(items, p.change.fragment(p.verdict))
+		items = append(items, p.change.fragment(d.Query.View, p.verdict))
 	}
 	for _, i := range d.items {
 		items = append(items, i.append(nil, d.Query))

@@ -34,7 +34,7 @@ func (q *Query) Replay(e *Entry, k Knowledge) *Delivery {
 	}
 	for _, c := range e.Changes {
 		if c.stream == q.stream && q.counter == nil {
-			d.add(c, c.replay(q, k))
+			d.add(c, c.within(q.View, c.replay(q, k)))
 		}
 	}
 	if d.Empty() && !d.Unknown && !d.Unreadable {

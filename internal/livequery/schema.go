@@ -7,6 +7,7 @@
 package livequery
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 
@@ -17,8 +18,11 @@ import (
 
 // Field is one declared field of a router's model.
 type Field struct {
+	// Name is how the field is called on the log.
 	Name string
-	// Published fields go to clients; the others serve rights only.
+	// As is how clients know the field; empty means by its Name. Two fields that no view shows both may share it.
+	As string
+	// Published fields go to clients; the others serve rights, or views that show them.
 	Published bool
 	// quoted is the name as it stands in an object, with the colon.
 	quoted []byte
@@ -33,6 +37,8 @@ type Schema struct {
 	// matched holds, for each field of Where, its index in Fields.
 	matched []int
 	byName  map[string]int
+	// views begins with that of all published fields.
+	views []*View
 }
 
 // NewSchema returns the schema of a router: its fields, and those of them that predicates may use.
@@ -40,7 +46,7 @@ func NewSchema(router string, fields []Field, matchable *where.Schema) (*Schema,
 	s := &Schema{Router: router, Fields: fields, Where: matchable, byName: map[string]int{}}
 	for i := range fields {
 		s.byName[fields[i].Name] = i
-		fields[i].quoted = append(wire.AppendString(nil, fields[i].Name), ':')
+		fields[i].quoted = append(wire.AppendString(nil, cmp.Or(fields[i].As, fields[i].Name)), ':')
 	}
 	for _, f := range matchable.Fields() {
 		i, ok := s.byName[f.Name]
@@ -49,6 +55,11 @@ func NewSchema(router string, fields []Field, matchable *where.Schema) (*Schema,
 		}
 		s.matched = append(s.matched, i)
 	}
+	published := make([]bool, len(fields))
+	for i := range fields {
+		published[i] = fields[i].Published
+	}
+	s.AddView("", published)
 	return s, nil
 }
 
@@ -84,34 +95,3 @@ func (s *Schema) values(fields record.Fields) []json.RawMessage {
 }
 
 var null = json.RawMessage("null")
-
-// AppendRow appends a row as clients get it: key, version and published fields. Only, when not nil, selects fields by index.
-func (s *Schema) AppendRow(b []byte, op, key string, version []byte, values []json.RawMessage, only []bool) []byte {
-	b = append(b, '{')
-	if op != "" {
-		b = append(b, `"op":"`...)
-		b = append(b, op...)
-		b = append(b, `",`...)
-	}
-	b = append(b, `"key":`...)
-	b = wire.AppendString(b, key)
-	b = append(b, `,"version":`...)
-	b = append(b, version...)
-	if values == nil {
-		return append(b, '}')
-	}
-	b = append(b, `,"fields":{`...)
-	first := true
-	for i := range s.Fields {
-		if !s.Fields[i].Published || only != nil && !only[i] {
-			continue
-		}
-		if !first {
-			b = append(b, ',')
-		}
-		first = false
-		b = append(b, s.Fields[i].quoted...)
-		b = append(b, values[i]...)
-	}
-	return append(b, "}}"...)
-}

@@ -67,6 +67,8 @@ func NewStream(r *Registry, s *Schema) *Stream {
 
 // Spec is what identical subscriptions have in common.
 type Spec struct {
+	// View is the fields that are seen; nil means all that are published.
+	View      *View
 	Predicate *where.Predicate
 	// Order and Limit make a window of the query: the first Limit rows. Zero takes all, and Order does not count.
 	Order []where.Order
@@ -79,7 +81,7 @@ type Spec struct {
 
 // name tells queries apart.
 func (c *Spec) name() string {
-	text := c.Predicate.String()
+	text := c.View.Name + "\x00" + c.Predicate.String()
 	switch {
 	case c.Count:
 		text += "\x00count"
@@ -95,6 +97,9 @@ func (c *Spec) name() string {
 // Acquire returns the query of a spec, for one more subscription. At is the position up to which the log was handed
 // to the shards: a query that is new knows nothing of what was before. Each Acquire is paid back by one Release.
 func (s *Stream) Acquire(spec Spec, at func() broker.Position) *Query {
+	if spec.View == nil {
+		spec.View = s.Schema.View("")
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	name := spec.name()
@@ -105,7 +110,7 @@ func (s *Stream) Acquire(spec Spec, at func() broker.Position) *Query {
 			since = s.resolved // the hub is in the middle of a batch
 		}
 		q = s.registry.newQuery("k", since)
-		q.stream, q.Predicate = s, spec.Predicate
+		q.stream, q.View, q.Predicate = s, spec.View, spec.Predicate
 		switch {
 		case spec.Count:
 			q.counter = &counter{}
@@ -199,9 +204,9 @@ func (s *Stream) UnchangedSince(q *Query, p broker.Position) bool {
 	return !s.unknown.After(p) || q.primedBefore(p)
 }
 
-// Tag names a query for caches: the same text for the same predicate on every hub, telling nothing of it.
+// Tag names a query for caches: the same text for the same view and predicate on every hub, telling nothing of it.
 func (q *Query) Tag() string {
-	sum := sha256.Sum256([]byte(q.stream.Schema.Router + "\x00" + q.Predicate.String()))
+	sum := sha256.Sum256([]byte(q.stream.Schema.Router + "\x00" + q.View.Name + "\x00" + q.Predicate.String()))
 	return base64.RawURLEncoding.EncodeToString(sum[:9])
 }
 
@@ -227,6 +232,9 @@ func (s *Stream) Match(e *Entry, oldest broker.Position, out []*Delivery) []*Del
 	defer s.mu.Unlock()
 	first := len(out)
 	tell := func(q *Query, c *Change, v Verdict) {
+		if q.window == nil { // a window takes all of it, and tells what is left
+			v = c.within(q.View, v)
+		}
 		if v == Nothing || q.counter != nil && v == Update {
 			return
 		}
@@ -345,6 +353,10 @@ func (s *Stream) change(r *record.Change, at broker.Position) (*Change, error) {
 				c.changed[i] = true
 			}
 		}
+	}
+	c.views = make([]viewed, len(s.Schema.views))
+	for i, v := range s.Schema.views {
+		c.views[i].silent = r.Version == nil && c.changed != nil && !v.any(c.changed)
 	}
 	return c, nil
 }

@@ -211,7 +211,10 @@ func (w *Window) tell(d *Delivery, touched []*touch) (again bool) {
 		}
 		again = again || t.was != nil && t.was.paged
 		t.now.shown = true
-		d.items = append(d.items, t.item(w.rank(t.now.row), w.compare))
+		i := t.item(w.rank(t.now.row), w.compare)
+		if i.change == nil || i.change.within(d.Query.View, i.verdict) != Nothing {
+			d.items = append(d.items, i)
+		}
 	}
 	for i := max(0, w.limit-len(touched)-1); i < len(w.visible()); i++ {
 		if p := w.rows[i]; !p.shown {
@@ -284,13 +287,13 @@ type item struct {
 // append appends the item as it stands in a message.
 func (i item) append(b []byte, q *Query) []byte {
 	if i.change != nil {
-		b = append(b, i.change.fragment(i.verdict)...)
+		b = append(b, i.change.fragment(q.View, i.verdict)...)
 	} else {
 		var whole []json.RawMessage
 		if i.verdict == Enter {
 			whole = i.row.values
 		}
-		b = q.stream.Schema.AppendRow(b, ops[i.verdict], i.row.key, i.row.version, whole, nil)
+		b = q.View.AppendRow(b, ops[i.verdict], i.row.key, i.row.version, whole, nil)
 	}
 	if i.moved {
 		b = append(b[:len(b)-1], `,"at":`...)

@@ -118,6 +118,8 @@ type Object struct {
 	Key     string
 	Version *int64
 	Values  []json.RawMessage
+	// Row is the row itself, for what is made of it later.
+	Row any
 }
 
 // AppendVersion appends the row's version as JSON: the model's own, or else the cursor.

@@ -185,7 +185,7 @@ func (h *hub) load(q *livequery.Query, p *where.Predicate, at broker.Position) (
 		if len(rows) > 0 {
 			rows = append(rows, ',')
 		}
-		rows = h.stream.Schema.AppendRow(rows, "", r.key(), fmt.Appendf(nil, "%d", r.version), h.values(r), nil)
+		rows = h.stream.Schema.View("").AppendRow(rows, "", r.key(), fmt.Appendf(nil, "%d", r.version), h.values(r), nil)
 		keys = append(keys, r.key())
 		row, err := h.stream.Schema.Row(h.values(r))
 		if err != nil {

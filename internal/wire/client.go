@@ -27,6 +27,8 @@ type Message struct {
 	Version  json.RawMessage `json:"version"`
 	Data     json.RawMessage `json:"data"`
 	Mutation string          `json:"mutation"`
+	// Include names relations that the answer is to tell of.
+	Include []string `json:"include"`
 	// Limit makes a window of a list: its first rows. Bound, with a cursor, says up to where the client holds them: the values
 	// of the effective order's fields. Count asks for the number of rows alone.
 	Limit int               `json:"limit"`
@@ -82,7 +84,7 @@ func (m *Message) check() *Problem {
 	var allowed string
 	switch m.Type {
 	case Subscribe:
-		allowed = " router where order limit bound cursor "
+		allowed = " router where order limit bound cursor include "
 		if m.Count {
 			allowed = " router where count cursor "
 		}
@@ -104,6 +106,9 @@ func (m *Message) check() *Problem {
 		if m.Router == "" || m.Verb == "" {
 			return malformed("call: want a router and a verb")
 		}
+		if m.Verb == "list" {
+			allowed += "include "
+		}
 	case "":
 		return malformed("want a type")
 	default:
@@ -113,7 +118,7 @@ func (m *Message) check() *Problem {
 	for name, set := range map[string]bool{
 		"router": m.Router != "", "channel": m.Channel != "", "where": m.Where != nil, "order": m.Order != "",
 		"cursor": m.Cursor != "", "verb": m.Verb != "", "key": m.Key != "", "version": m.Version != nil,
-		"data": m.Data != nil, "mutation": m.Mutation != "",
+		"data": m.Data != nil, "mutation": m.Mutation != "", "include": m.Include != nil,
 		"limit": m.Limit != 0, "bound": m.Bound != nil, "count": m.Count,
 	} {
 		if set && !strings.Contains(allowed, " "+name+" ") {
@@ -171,7 +176,7 @@ func exact(line []byte) *Problem {
 }
 
 // names are the members that a message can have.
-const names = " type id router channel where order limit bound count cursor verb key version data mutation "
+const names = " type id router channel where order limit bound count cursor verb key version data mutation include "
 
 func malformed(detail string) *Problem {
 	return NewProblem(http.StatusBadRequest, "malformed_message", detail)

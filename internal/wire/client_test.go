@@ -83,6 +83,9 @@ func TestParseRefuses(t *testing.T) {
 		`{"type":"subscribe","id":1,"router":"r","data":{}}`:                       {1, "malformed_message"},
 		`{"type":"subscribe","id":1,"router":"r","version":1}`:                     {1, "malformed_message"},
 		`{"type":"subscribe","id":1,"router":"r","mutation":"m"}`:                  {1, "malformed_message"},
+		`{"type":"subscribe","id":1,"channel":"c","include":[]}`:                   {1, "malformed_message"},
+		`{"type":"subscribe","id":1,"router":"r","include":"a"}`:                   {1, "malformed_message"},
+		`{"type":"call","id":1,"router":"r","verb":"get","include":["a"]}`:         {1, "malformed_message"},
 		`{"type":"subscribe","id":1,"router":["r"]}`:                               {1, "malformed_message"},
 		`{"type":"unsubscribe","id":1,"router":"r"}`:                               {1, "malformed_message"},
 		`{"type":"ping","id":1,"data":null}`:                                       {1, "malformed_message"},
@@ -105,6 +108,16 @@ func TestParseRefuses(t *testing.T) {
 		}
 		if !utf8.ValidString(p.Detail) || len(p.Detail) > 200 {
 			t.Errorf("%s: the answer quotes too much: %q", line, p.Detail)
+		}
+	}
+}
+
+func TestParseTakesInclude(t *testing.T) {
+	for _, line := range []string{
+		`{"type":"subscribe","id":1,"router":"r","include":["a","b"]}`, `{"type":"call","id":1,"router":"r","verb":"list","include":["a","b"]}`,
+	} {
+		if m, p := Parse([]byte(line)); p != nil || strings.Join(m.Include, " ") != "a b" {
+			t.Errorf("%s: read as %v, %v", line, m.Include, p)
 		}
 	}
 }

@@ -97,6 +97,24 @@ type Listing struct {
 	Count *int64
 	// Rows are joined JSON objects without the brackets; nil for none, as a channel has it.
 	Rows []byte
+	// Relations are joined members, whose values AppendRelation writes; nil when none were asked for.
+	Relations []byte
+}
+
+// AppendRelation appends where the rows of a relation are; what is empty is left out.
+func AppendRelation(b []byte, router, through, field, key string) []byte {
+	b = append(b, `{"router":`...)
+	b = AppendString(b, router)
+	if through != "" {
+		b = member(b, "through", through)
+	}
+	if field != "" {
+		b = member(b, "field", field)
+	}
+	if key != "" {
+		b = member(b, "key", key)
+	}
+	return append(b, '}')
 }
 
 // Snapshot answers a subscribe.
@@ -137,6 +155,11 @@ func (l *Listing) append(b []byte) []byte {
 		b = append(b, `,"rows":[`...)
 		b = append(b, l.Rows...)
 		b = append(b, ']')
+	}
+	if l.Relations != nil {
+		b = append(b, `,"relations":{`...)
+		b = append(b, l.Relations...)
+		b = append(b, '}')
 	}
 	return b
 }
