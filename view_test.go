@@ -20,8 +20,8 @@ const (
 	staff = "3"
 )
 
-// shelf is memos that everybody sees, each audience in its view.
-func shelf() *memos {
+// catalogue is memos that everybody sees, each audience in its view.
+func catalogue() *memos {
 	m := desk()
 	m.Scope = live.Everyone
 	m.Serializer.Views = map[string]live.View{
@@ -35,7 +35,7 @@ func shelf() *memos {
 }
 
 func TestEachAudienceSeesItsView(t *testing.T) {
-	m := shelf()
+	m := catalogue()
 	var made atomic.Int64
 	m.Serializer.Computed["loud"] = live.Computed[memo]{From: []string{"title"}, Of: func(row memo) any {
 		made.Add(1)
@@ -84,7 +84,7 @@ func TestEachAudienceSeesItsView(t *testing.T) {
 // TestWhatIsOutsideAViewIsSaidNowhere scans all that two audiences are told, by every way, for what they may not see.
 func TestWhatIsOutsideAViewIsSaidNowhere(t *testing.T) {
 	for who, never := range map[string][]string{guest: {"the-secret", `"note"`, `"stars"`, `"list_id"`, `"loud"`}, staff: {"the-secret", `"note"`}} {
-		m := shelf()
+		m := catalogue()
 		row := memo{ID: 5, ListID: 7, Title: "tea", Note: "the-secret", Version: 1}
 		m.put(row)
 		b := newBench(t, live.Options{}, m)
@@ -138,7 +138,7 @@ func TestWhatIsOutsideAViewIsSaidNowhere(t *testing.T) {
 }
 
 func TestFieldOutsideTheViewDoesNotExist(t *testing.T) {
-	b := newBench(t, live.Options{}, shelf())
+	b := newBench(t, live.Options{}, catalogue())
 	for _, ask := range [][]string{
 		{"GET", "/live/memos?FIELD=1", ""}, {"GET", "/live/memos?FIELD__gt=x", ""}, {"GET", "/live/memos?FIELD__isnull=7", ""},
 		{"GET", "/live/memos?order=-FIELD", ""}, {"POST", "/live/memos", `{"FIELD":1}`}, {"PATCH", "/live/memos/1", `{"FIELD":null}`},
@@ -161,7 +161,7 @@ func TestFieldOutsideTheViewDoesNotExist(t *testing.T) {
 }
 
 func TestAViewSaysWhatMayBeWritten(t *testing.T) {
-	b := newBench(t, live.Options{}, shelf())
+	b := newBench(t, live.Options{}, catalogue())
 	patch := func(status int, code, who, data string) {
 		t.Helper()
 		w := b.ask("PATCH", "/live/memos/1", data, "Visitor", who, "If-Match", `"4"`)
@@ -187,7 +187,7 @@ func TestNobodyIsServedWithoutAView(t *testing.T) {
 		"error":   func(context.Context) (string, error) { return "", errors.New("the-secret reason") },
 		"panic":   func(context.Context) (string, error) { panic("the-secret reason") },
 	} {
-		m := shelf()
+		m := catalogue()
 		m.Serializer.View = view
 		b := newBench(t, live.Options{}, m)
 		answers := []string{
@@ -210,13 +210,13 @@ func TestNobodyIsServedWithoutAView(t *testing.T) {
 			t.Errorf("%s: logged %s", what, log)
 		}
 	}
-	m := shelf()
+	m := catalogue()
 	m.Serializer.View = func(context.Context) (string, error) { return "", live.ErrForbidden }
 	newBench(t, live.Options{}, m).refused(403, "forbidden", "GET", "/live/memos", "")
 }
 
 func TestCachesKnowTheView(t *testing.T) {
-	m := shelf()
+	m := catalogue()
 	b := newBench(t, live.Options{}, m)
 	list := func(who, seen string) (status int, tag string) {
 		w := b.ask("GET", "/live/memos", "", "Visitor", who, "If-None-Match", seen)
@@ -243,7 +243,7 @@ func TestCachesKnowTheView(t *testing.T) {
 func TestViewOverEachTransport(t *testing.T) {
 	for _, transport := range transporttest.All {
 		t.Run(transport, func(t *testing.T) {
-			m := shelf()
+			m := catalogue()
 			b := newBench(t, live.Options{}, m)
 			f := follow(t, transport, b.server()+"/live/", `{"type":"subscribe","id":1,"router":"memos","where":{"id":1}}`, "Visitor", guest)
 			f.want("snapshot")
@@ -271,7 +271,7 @@ func TestViewOverEachTransport(t *testing.T) {
 
 // TestAWindowIsOfAView: what the view lacks does not come by a window either, and is no reason to send one anew.
 func TestAWindowIsOfAView(t *testing.T) {
-	m := shelf()
+	m := catalogue()
 	b := newBench(t, live.Options{}, m)
 	subscribe := `{"type":"subscribe","id":1,"router":"memos","limit":1,"order":"id"}`
 	f := follow(t, transporttest.WebSocket, b.server()+"/live/", subscribe, "Visitor", guest)
@@ -307,7 +307,7 @@ func TestAWindowIsOfAView(t *testing.T) {
 }
 
 func TestTheZeroViewHasAllFields(t *testing.T) {
-	m := shelf()
+	m := catalogue()
 	m.Serializer.Views["staff"] = live.View{}
 	b := newBench(t, live.Options{}, m)
 	all := b.ask("GET", "/live/memos?order=id", "", "Visitor", owner).Body.String()
