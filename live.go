@@ -80,6 +80,24 @@ import (
 // Everyone is the Scope of a router whose rows anybody may see. It has a name so that a reviewer can search for it.
 func Everyone(context.Context) (where.Where, error) { return where.Where{}, nil }
 
+// Event is what a subscriber is told of a row.
+type Event string
+
+// The events, as they are called on the wire. A subscriber sees the rows that his scope and his filter let through; the same
+// change can be an Enter to one and a Leave to another.
+const (
+	// Create says that the row is new, and visible to the subscriber. It carries the whole row.
+	Create Event = "create"
+	// Enter says that the row became visible to the subscriber. It carries the whole row.
+	Enter Event = "enter"
+	// Update says that a visible row changed. It carries the fields that changed.
+	Update Event = "update"
+	// Leave says that the row exists and is no longer visible to the subscriber. It carries the key.
+	Leave Event = "leave"
+	// Delete says that the row is gone. It carries the key.
+	Delete Event = "delete"
+)
+
 // Error is an error that the caller is told. Return one from a router's funcs to refuse with a code and a sentence; every
 // other error, and every panic, is logged and answered with the code "internal" and nothing else.
 //
