@@ -31,8 +31,9 @@ type Feed struct {
 	Resyncs []string
 	// Applied counts the changes and messages that were taken, Ignored those that had been seen.
 	Applied, Ignored int
-	// Ops are the changes that meant something, as "update 7".
-	Ops []string
+	// Ops are the changes that meant something, as "update 7"; Changes are the same in full.
+	Ops     []string
+	Changes []Change
 	// Ended is the problem with which it was refused or closed.
 	Ended json.RawMessage
 }
@@ -44,6 +45,13 @@ type Row struct {
 	Fields  map[string]json.RawMessage `json:"fields"`
 }
 
+// Change is what happened to one row: what came, and the row as the feed held it afterwards; of one that went, before.
+type Change struct {
+	Row
+	Op, Mutation string
+	Held         Row `json:"-"`
+}
+
 // Message is one message of the server's.
 type Message struct {
 	Type, Query, Cursor, Reason string
@@ -53,14 +61,10 @@ type Message struct {
 	Limit                       int
 	More                        *bool
 	Count                       *int64
-	Changes                     []struct {
-		Row
-		Op string
-		At *int
-	}
-	Messages []json.RawMessage
-	Problem  json.RawMessage
-	Row      *Row
+	Changes                     []Change
+	Messages                    []json.RawMessage
+	Problem                     json.RawMessage
+	Row                         *Row
 }
 
 // New returns a client without subscriptions.
@@ -145,7 +149,7 @@ func (c *Client) data(m Message) error {
 			f.Messages = append(f.Messages, string(data))
 		}
 		for _, change := range m.Changes {
-			if err := f.apply(change.Op, change.Row); err != nil {
+			if err := f.apply(change); err != nil {
 				return err
 			}
 		}
@@ -162,12 +166,13 @@ func (c *Client) data(m Message) error {
 	return nil
 }
 
-func (f *Feed) apply(op string, r Row) error {
+func (f *Feed) apply(change Change) error {
+	r := change.Row
 	held, ok := f.Rows[r.Key]
 	if ok && older(r.Version, held.Version) {
 		return nil
 	}
-	switch op {
+	switch change.Op {
 	case "create", "enter":
 		f.Rows[r.Key] = r
 	case "update":
@@ -187,9 +192,14 @@ func (f *Feed) apply(op string, r Row) error {
 		}
 		delete(f.Rows, r.Key)
 	default:
-		return fmt.Errorf("unknown op %q", op)
+		return fmt.Errorf("unknown op %q", change.Op)
 	}
-	f.Ops = append(f.Ops, op+" "+r.Key)
+	if now, here := f.Rows[r.Key]; here {
+		held = now
+	}
+	change.Held = held
+	f.Ops = append(f.Ops, change.Op+" "+r.Key)
+	f.Changes = append(f.Changes, change)
 	return nil
 }
 

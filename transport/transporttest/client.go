@@ -29,6 +29,8 @@ type ClientOptions struct {
 	Header http.Header
 	// Wait is how many seconds a long-poll asks to wait; 5 if zero.
 	Wait int
+	// Verbatim has Next return what the cursor rule says to ignore, too, for a test that keeps the rule itself.
+	Verbatim bool
 }
 
 // Client speaks the protocol over one of the transports, for tests. Whatever the transport, messages go in with Send and come out of Next:
@@ -126,7 +128,7 @@ func (c *Client) Next(ctx context.Context) (Message, error) {
 			c.inbox = c.inbox[1:]
 			c.delivered.apply(&m)
 			c.mu.Unlock()
-			if m.seen {
+			if m.seen && !c.o.Verbatim {
 				continue
 			}
 			return m, nil
@@ -177,7 +179,7 @@ func (c *Client) push(connection int, raw string) {
 		c.fail(err)
 		return
 	}
-	m.connection = connection
+	m.Connection = connection
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.received.apply(&m)

@@ -34,9 +34,10 @@ type Message struct {
 	// Raw is the message as it came.
 	Raw string `json:"-"`
 
-	// connection numbers the sessions of a client: the names of queries and what was answered hold for one. 0 is an answer to
+	// Connection numbers the sessions of a client: the names of queries and what was answered hold for one. 0 is an answer to
 	// a request of its own.
-	connection int
+	Connection int `json:"-"`
+
 	// seen says that the client was to ignore it.
 	seen bool
 }
@@ -166,11 +167,11 @@ func (l *ledger) remove(id int64) {
 
 // apply moves the subscriptions, and notes on the message what it is for.
 func (l *ledger) apply(m *Message) {
-	if m.connection == 0 {
+	if m.Connection == 0 {
 		return
 	}
-	if m.connection != l.connection || l.queries == nil {
-		l.connection, l.queries = m.connection, map[string][]*subscription{}
+	if m.Connection != l.connection || l.queries == nil {
+		l.connection, l.queries = m.Connection, map[string][]*subscription{}
 		for _, s := range l.subscriptions {
 			s.current = false
 		}
