@@ -49,7 +49,9 @@ type Row struct {
 type Change struct {
 	Row
 	Op, Mutation string
-	Held         Row `json:"-"`
+	// At is the row's place in a window, nil when it is not told.
+	At   *int
+	Held Row `json:"-"`
 }
 
 // Message is one message of the server's.
