@@ -264,7 +264,7 @@ func (e *endpoint) counted(ctx context.Context, q *livequery.Query, p *where.Pre
 		return err
 	}
 	if n < 0 {
-		return errors.New("Count returned a negative number")
+		return errors.New("the func Count returned a negative number")
 	}
 	e.hub.engine.Settle(func(now broker.Position) *livequery.Delivery { return e.stream.Counted(q, n, at, now) })
 	return nil

@@ -132,7 +132,7 @@ func (e *endpoint) include(ctx context.Context, v *view, names []string) ([]byte
 			b = append(b, ',')
 		}
 		b = wire.AppendString(b, name)
-		b = wire.AppendRelation(append(b, ':'), r.Router, r.Through, r.Field, r.Key)
+		b = wire.AppendRelation(append(b, ':'), r.Router, r.Through, r.Field, r.Key, e.hub.endpointOf(r.Router).keyField)
 	}
 	return b, nil
 }

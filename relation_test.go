@@ -65,10 +65,10 @@ func office() []live.Endpoint {
 }
 
 const (
-	owned     = `"owner":{"router":"people","key":"owner_id"}`
-	followed  = `"followers":{"router":"people","key":"watchers"}`
+	owned     = `"owner":{"router":"people","key":"owner_id","by":"id"}`
+	followed  = `"followers":{"router":"people","key":"watchers","by":"id"}`
 	remarked  = `"remarks":{"router":"remarks","field":"ticket_id"}`
-	tagged    = `"tags":{"router":"labels","through":"taggings","field":"ticket_id","key":"tag"}`
+	tagged    = `"tags":{"router":"labels","through":"taggings","field":"ticket_id","key":"tag","by":"id"}`
 	ticketRow = `"fields":{"id":1,"owner_id":7,"watchers":[7,8]}}]`
 )
 

@@ -217,7 +217,7 @@ func (r *Router[T]) check() error {
 	case r.MaxRows < 0:
 		return errors.New("MaxRows is negative: say how many rows a list may have, or leave it zero for 1000")
 	case r.Count != nil && r.List == nil:
-		return errors.New("Count needs List: what cannot be listed is not counted")
+		return errors.New("its Count needs List: what cannot be listed is not counted")
 	case r.Update != nil && r.Get == nil:
 		return errors.New("the verb update needs Get, to load the row that is to be updated and to check that the caller may see it")
 	case r.Delete != nil && r.Get == nil:

@@ -101,8 +101,8 @@ type Listing struct {
 	Relations []byte
 }
 
-// AppendRelation appends where the rows of a relation are; what is empty is left out.
-func AppendRelation(b []byte, router, through, field, key string) []byte {
+// AppendRelation appends where the rows of a relation are; what is empty is left out. By is the key field of the router.
+func AppendRelation(b []byte, router, through, field, key, by string) []byte {
 	b = append(b, `{"router":`...)
 	b = AppendString(b, router)
 	if through != "" {
@@ -112,7 +112,7 @@ func AppendRelation(b []byte, router, through, field, key string) []byte {
 		b = member(b, "field", field)
 	}
 	if key != "" {
-		b = member(b, "key", key)
+		b = member(member(b, "key", key), "by", by)
 	}
 	return append(b, '}')
 }

@@ -77,10 +77,10 @@ func TestEmptyMembersAreLeftOut(t *testing.T) {
 		`{"type":"snapshot","cursor":"4f.11","rows":[]}`:       Snapshot(Listing{ID: 0, Query: "", Cursor: "4f.11", Reason: "", Rows: []byte{}}),
 		`{"type":"snapshot","id":2,"query":"c1","cursor":"0"}`: Snapshot(Listing{ID: 2, Query: "c1", Cursor: "0", Reason: "", Rows: nil}),
 		`{"type":"snapshot","cursor":"0","rows":[],"relations":{"a":{"router":"r"}}}`: Snapshot(Listing{
-			Cursor: "0", Rows: []byte{}, Relations: AppendRelation([]byte(`"a":`), "r", "", "", ""),
+			Cursor: "0", Rows: []byte{}, Relations: AppendRelation([]byte(`"a":`), "r", "", "", "", ""),
 		}),
-		`{"type":"result","id":3,"rows":[],"relations":{"a":{"router":"r","through":"t","field":"f","key":"k"}}}`: Result(3, Answer{
-			Listing: &Listing{Rows: []byte{}, Relations: AppendRelation([]byte(`"a":`), "r", "t", "f", "k")},
+		`{"type":"result","id":3,"rows":[],"relations":{"a":{"router":"r","through":"t","field":"f","key":"k","by":"id"}}}`: Result(3, Answer{
+			Listing: &Listing{Rows: []byte{}, Relations: AppendRelation([]byte(`"a":`), "r", "t", "f", "k", "id")},
 		}),
 		`{"type":"result","id":3}`:                                                 Result(3, Answer{}),
 		`{"type":"result","id":3,"rows":[]}`:                                       Result(3, Answer{Listing: &Listing{Rows: []byte{}}}),
