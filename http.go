@@ -213,7 +213,10 @@ func (h *Hub) drain(w http.ResponseWriter, r *http.Request, first *wire.Message,
 		if !t.Accepts(r) {
 			continue
 		}
-		s := h.openSession(r)
+		s, err := h.openSession(r)
+		if err != nil {
+			return err
+		}
 		defer s.Close()
 		if name := t.Name(); name == "websocket" || name == "sse" && first == nil {
 			s.Hello()

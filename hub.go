@@ -42,6 +42,17 @@ type Options struct {
 	// host. They are compared exactly.
 	Origins []string
 
+	// Identity says whose a request is: a user's id, or whatever [Hub.Recheck] and [Hub.Disconnect] are to call him by. It is
+	// called with the context of the request that opens a session, and of each write that carries a mutation; it must be quick.
+	// Nil: everybody is "".
+	Identity func(ctx context.Context) string
+
+	// Refresh renews what a session's context holds, such as the user's roles, before its rights are evaluated anew. It is given
+	// the context of the request that opened the session and returns one with newer values, usually made of that. Its error
+	// ends the session: an *Error as it says, any other as internal. Nil: the context stays as it was, which is right where Scope
+	// asks the database.
+	Refresh func(ctx context.Context) (context.Context, error)
+
 	// Prefix is the path at which the hub is mounted, such as "/live/", for a mux that is neither http.ServeMux nor
 	// strips the prefix. Usually it can be left empty.
 	Prefix string
@@ -116,7 +127,7 @@ type Hub struct {
 	mu        sync.Mutex
 	endpoints map[string]*endpoint
 	channels  []*Channel
-	open      map[*session.Session]struct{}
+	open      map[*session.Session]string // whose each is
 	requests  int
 	idle      chan struct{} // closed when closing and no request is left
 	closing   bool
@@ -128,18 +139,18 @@ func New(o Options) *Hub {
 		options:   o.withDefaults(),
 		stopped:   make(chan struct{}),
 		endpoints: map[string]*endpoint{},
-		open:      map[*session.Session]struct{}{},
+		open:      map[*session.Session]string{},
 		idle:      make(chan struct{}),
 	}
 	h.engine = engine.New(engine.Options{
 		Broker: h.options.Broker, Logger: h.options.Logger,
 		WindowEntries: h.options.HistoryEntries, WindowBytes: h.options.HistoryBytes,
-		Lost: h.resync, Degraded: h.degraded,
+		Lost: h.resync, Degraded: h.degraded, Seen: h.seen,
 	})
 	h.env = &session.Env{
 		App: app{h}, Log: h.engine, Logger: h.options.Logger, Running: &h.sessions,
 		MaxQueueBytes: h.options.MaxQueueBytes, MaxSubscriptions: h.options.MaxSubscriptions,
-		MaxMessageBytes: h.options.MaxMessageBytes,
+		MaxMessageBytes: h.options.MaxMessageBytes, Refresh: h.refresh(),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	h.running, h.stop = ctx, cancel
@@ -328,7 +339,11 @@ func (h *Hub) leave() {
 }
 
 // openSession opens a session for a request.
-func (h *Hub) openSession(r *http.Request) *session.Session {
+func (h *Hub) openSession(r *http.Request) (*session.Session, error) {
+	who, err := h.identity(r.Context())
+	if err != nil {
+		return nil, err
+	}
 	shards := h.engine.Shards()
 	var s *session.Session
 	s = session.New(r.Context(), h.env, shards[h.next.Add(1)%uint64(len(shards))], func() {
@@ -336,14 +351,15 @@ func (h *Hub) openSession(r *http.Request) *session.Session {
 		delete(h.open, s)
 		h.mu.Unlock()
 	})
+	s.Who = who
 	h.mu.Lock()
-	h.open[s] = struct{}{}
+	h.open[s] = who
 	closing := h.closing
 	h.mu.Unlock()
 	if closing { // Shutdown may have passed it by
 		s.Finish(wire.Reconnect(rand.Int64N(2000)))
 	}
-	return s
+	return s, nil
 }
 
 // each calls f with every session, on the goroutine of its shard.

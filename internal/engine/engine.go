@@ -29,6 +29,11 @@ type Options struct {
 	Lost func(reason string)
 	// Degraded is called when the broker cannot be reached, and when it can again.
 	Degraded func(bool)
+	// Seen, unless nil, is called with each entry that is followed, in order, before anybody is told of it; with nil for one that
+	// cannot be read. It must not wait.
+	Seen func(at broker.Position, e *record.Entry)
+	// Began, unless nil, is called when the engine begins to follow the log after a position: what was before it has not seen.
+	Began func(at broker.Position)
 }
 
 // Engine follows the log. Its methods may be called by any goroutine.
@@ -191,6 +196,9 @@ func (e *Engine) restart(ctx context.Context, reason string) error {
 		sh.Suspend(head)
 	}
 	e.move(head)
+	if e.options.Began != nil {
+		e.options.Began(head)
+	}
 	e.window.Reset(head)
 	for _, s := range e.allStreams() {
 		s.Reset(head)
@@ -246,7 +254,15 @@ func (e *Engine) deliver(batch []broker.Entry) {
 	defer e.order.Unlock()
 	var deliveries []*livequery.Delivery
 	for _, raw := range batch {
-		entry := e.resolve(raw, func(s *livequery.Stream, r *record.Change) (*livequery.Change, error) {
+		decoded, err := record.Decode(raw.Data)
+		if e.options.Seen != nil {
+			if err == nil {
+				e.options.Seen(raw.Position, &decoded)
+			} else {
+				e.options.Seen(raw.Position, nil)
+			}
+		}
+		entry := e.resolve(raw, decoded, err, func(s *livequery.Stream, r *record.Change) (*livequery.Change, error) {
 			return s.Resolve(r, raw.Position)
 		})
 		e.window.Add(entry)
@@ -287,16 +303,16 @@ func (e *Engine) move(upto broker.Position) {
 	e.moved = make(chan struct{})
 }
 
-// resolve decodes an entry. What cannot be read is logged and marked: it may have changed anything.
-func (e *Engine) resolve(raw broker.Entry, resolve func(*livequery.Stream, *record.Change) (*livequery.Change, error)) *livequery.Entry {
+// resolve turns an entry, as it was decoded, into what the streams make of it. What cannot be read is logged and marked: it may have
+// changed anything.
+func (e *Engine) resolve(raw broker.Entry, decoded record.Entry, err error, resolve func(*livequery.Stream, *record.Change) (*livequery.Change, error)) *livequery.Entry {
 	entry := &livequery.Entry{Position: raw.Position, Size: len(raw.Data)}
-	decoded, err := record.Decode(raw.Data)
 	if err != nil {
 		e.options.Logger.Error("live: an entry of the log cannot be read; subscriptions are resynced", "position", raw.Position.String(), "error", err)
 		entry.Unreadable = true
 		return entry
 	}
-	entry.Messages = decoded.Messages
+	entry.Messages, entry.Recheck = decoded.Messages, decoded.Recheck
 	for i := range decoded.Changes {
 		r := &decoded.Changes[i]
 		stream := e.stream(r.Router)

@@ -97,7 +97,8 @@ func (e *Engine) Read(ctx context.Context, p broker.Position, limit int, old *li
 			if raw.Position.After(upto) {
 				return errEnough
 			}
-			entries = append(entries, e.resolve(raw, func(s *livequery.Stream, r *record.Change) (*livequery.Change, error) {
+			decoded, err := record.Decode(raw.Data)
+			entries = append(entries, e.resolve(raw, decoded, err, func(s *livequery.Stream, r *record.Change) (*livequery.Change, error) {
 				return old.Resolve(s, r, raw.Position)
 			}))
 			if len(entries) == limit || raw.Position == upto {

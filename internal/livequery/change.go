@@ -36,6 +36,8 @@ type Entry struct {
 	Position broker.Position
 	Changes  []*Change
 	Messages []record.Message
+	// Recheck names callers whose rights changed.
+	Recheck []string
 	// Unreadable says that the entry could not be decoded: whatever it changed, nobody here knows.
 	Unreadable bool
 	// Size is the length of the entry on the log, in bytes.

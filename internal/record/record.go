@@ -20,6 +20,13 @@ type Entry struct {
 	Format   int       `json:"v"`
 	Changes  []Change  `json:"changes,omitempty"`
 	Messages []Message `json:"messages,omitempty"`
+	// Recheck names callers whose rights changed: each hub evaluates them anew for their sessions.
+	Recheck []string `json:"recheck,omitempty"`
+	// Disconnect names callers who signed out: each hub ends their sessions.
+	Disconnect []string `json:"disconnect,omitempty"`
+	// Mutation is the id that a client gave to the write that caused this, when no change carries it: each hub learns from the log
+	// what was done already.
+	Mutation string `json:"mutation,omitempty"`
 }
 
 // Format is the version of the form that this package writes and reads.

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/swampline/live/broker"
@@ -194,6 +195,10 @@ func (s *Session) replay(sub *subscription, round uint, entries []*livequery.Ent
 
 // follow takes one entry of the log. The session's lock is held.
 func (sub *subscription) follow(e *livequery.Entry) bool {
+	if sub.resumed && sub.query.Stream() != nil && slices.Contains(e.Recheck, sub.session.Who) {
+		sub.reload(otherRights, e.Position)
+		return false
+	}
 	d := sub.query.Replay(e, livequery.Knowledge{Held: sub.held, Sure: !sub.unsure, Edge: sub.edge, Old: sub.old})
 	if d == nil {
 		sub.position = e.Position
@@ -251,9 +256,10 @@ func (s *Session) Resync(reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	begin := s.shard.begin
+	s.renew() // who was to be checked while the hub did not follow, nobody knows
 	for _, sub := range s.subs {
 		current := sub.position.Epoch == begin.Epoch && !begin.After(sub.position)
-		if (sub.state == live || sub.state == behind) && !current {
+		if (sub.state == live || sub.state == behind || sub.state == checking) && !current {
 			sub.reload(reason, begin)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -42,6 +43,9 @@ type hub struct {
 	// Hooks of the app, nil for none.
 	onSubscribe func(wire.Message) error
 	onLoad      func(wire.Message) error
+	onContext   func(context.Context)
+	// scope is what everybody may see, as a filter; nil for all.
+	scope atomic.Pointer[string]
 	// onLost is called when the log was lost, before the sessions know.
 	onLost func()
 }
@@ -63,6 +67,11 @@ func newHubOn(t testing.TB, b *flaky, db *store, o options) *hub {
 				h.onLost()
 			}
 			h.each(func(s *session.Session) { s.Resync(reason) })
+		},
+		Seen: func(at broker.Position, e *record.Entry) {
+			if e != nil && e.Recheck != nil {
+				h.each(func(s *session.Session) { s.Recheck(at) })
+			}
 		},
 		Degraded: func(yes bool) { h.each(func(s *session.Session) { s.Tell(wire.Status(yes)) }) },
 	})
@@ -151,7 +160,10 @@ func hook(f func(wire.Message) error, m wire.Message) error {
 }
 
 // Subscribe is session.App's.
-func (h *hub) Subscribe(_ context.Context, m wire.Message) (session.Source, error) {
+func (h *hub) Subscribe(ctx context.Context, m wire.Message) (session.Source, error) {
+	if h.onContext != nil {
+		h.onContext(ctx)
+	}
 	if err := hook(h.onSubscribe, m); err != nil {
 		return session.Source{}, err
 	}
@@ -162,6 +174,13 @@ func (h *hub) Subscribe(_ context.Context, m wire.Message) (session.Source, erro
 	p, err := h.bind(m.Where)
 	if err != nil {
 		return session.Source{}, err
+	}
+	if scope := h.scope.Load(); scope != nil {
+		allowed, err := h.bind(json.RawMessage(*scope))
+		if err != nil {
+			return session.Source{}, err
+		}
+		p = p.And(allowed)
 	}
 	q := h.stream.Acquire(livequery.Spec{Predicate: p}, h.engine.Position)
 	return session.Source{

@@ -16,6 +16,8 @@ type item struct {
 	data *subscription
 	// edge is set on what a window's members are told: how far they hold its rows once it was taken.
 	edge *edge
+	// rows names the subscription whose snapshot the frame is. It is dropped only when rights are evaluated anew.
+	rows *subscription
 	// cursor says that the frame claims that everything before it was sent.
 	cursor bool
 }
@@ -84,6 +86,9 @@ func (s *Session) take() []*transport.Frame {
 			if i.edge != nil && i.edge.round == i.data.round {
 				i.data.edge = i.edge.row
 			}
+		}
+		if i.rows != nil {
+			i.rows.unsent, i.rows.delivered = false, true
 		}
 	}
 	clear(s.queue)

@@ -93,6 +93,8 @@ type Env struct {
 	MaxSubscriptions int
 	// MaxMessageBytes is what a message that is too large is told.
 	MaxMessageBytes int64
+	// Refresh renews what a session's context holds, before its rights are evaluated anew; nil when there is nothing to renew.
+	Refresh func(ctx context.Context) (context.Context, error)
 	// Running counts the goroutines of sessions.
 	Running *sync.WaitGroup
 }
@@ -102,6 +104,9 @@ const unanswered = 16
 
 // Session is one connected client. It implements transport.Session.
 type Session struct {
+	// Who names the caller, as rechecks on the log do. It is set before the first message is handled.
+	Who string
+
 	env    *Env
 	shard  *Shard
 	id     string
@@ -116,6 +121,7 @@ type Session struct {
 	subs   map[int64]*subscription
 	busy   int // messages and subscriptions without an answer
 	closed bool
+	rights rights
 	// lastCall is closed when the newest call is answered.
 	lastCall <-chan struct{}
 	onClose  func()
@@ -256,7 +262,7 @@ func (s *Session) answered() {
 
 // call runs a verb or a publish. Its answer comes behind the changes that it caused.
 func (s *Session) call(m wire.Message) {
-	answer, at, err := s.env.App.Call(s.ctx, m)
+	answer, at, err := s.env.App.Call(s.caller(), m)
 	if err != nil {
 		s.push(item{frame: wire.Error(m.ID, s.problem(err))})
 		return
@@ -288,11 +294,17 @@ func (s *Session) Close() { s.finish(nil) }
 // Finish ends the session with a last frame.
 func (s *Session) Finish(last *transport.Frame) { s.finish(last) }
 
-func (s *Session) finish(last *transport.Frame) {
+func (s *Session) finish(last *transport.Frame) { s.finishWith(nil, last) }
+
+// finishWith ends the session; before says the last words to its subscriptions, under the lock.
+func (s *Session) finishWith(before func(), last *transport.Frame) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		return
+	}
+	if before != nil {
+		before()
 	}
 	if last != nil {
 		s.append(item{frame: last})

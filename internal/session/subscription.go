@@ -18,9 +18,10 @@ import (
 type state uint8
 
 const (
-	loading state = iota // its authorisation or its snapshot is under way
-	behind               // it reads on from the log, as fast as the client takes it
-	live                 // its shard tells it of each entry
+	loading  state = iota // its authorisation or its snapshot is under way
+	behind                // it reads on from the log, as fast as the client takes it
+	checking              // its rights are evaluated anew; until they are it is told nothing
+	live                  // its shard tells it of each entry
 	ended
 )
 
@@ -36,6 +37,12 @@ type subscription struct {
 	name string
 	// answered says that the client was given a snapshot or its cursor was taken.
 	answered bool
+	// asked is how the client asked for it, and load what it is loading for, or loaded for last.
+	asked, load load
+	// resumed says that all that the client holds it holds by rights that this session never saw: they may have been others.
+	resumed bool
+	// unsent says that its snapshot is in the queue; delivered, that an answer is past recall.
+	unsent, delivered bool
 	// position is that up to which everything is queued. When data is queued, from is that up to which everything was before.
 	position, from broker.Position
 	queued         bool
@@ -56,12 +63,21 @@ type subscription struct {
 	round uint
 }
 
+// load is why a subscription is loading. With resume it continues after a position if history covers that. Otherwise its rows
+// are read as they are after the position, and with a reason its snapshot is a resync.
+type load struct {
+	after  broker.Position
+	resume bool
+	reason string
+}
+
 // The reasons of a resync.
 const (
 	historyGone = "history"
 	epochGone   = "epoch"
 	tooSlow     = "overflow"
 	unknownRow  = "unknown"
+	otherRights = "rights"
 )
 
 // subscribe takes a subscription under its id; it returns the work that is left, nil when it was refused.
@@ -83,7 +99,8 @@ func (s *Session) subscribe(m wire.Message) func() {
 		s.append(item{frame: wire.Error(m.ID, problem)})
 		return nil
 	}
-	sub := &subscription{session: s, message: m}
+	sub := &subscription{session: s, message: m, asked: load{after: after, resume: resume}}
+	sub.load = sub.asked
 	s.subs[m.ID] = sub
 	return func() { s.start(sub, 0, after, resume, "") } // after is zero, which Wait takes for reached, without a cursor
 }
@@ -101,7 +118,7 @@ func (s *Session) start(sub *subscription, round uint, after broker.Position, re
 	err := s.env.Log.Ready(ready)
 	var source Source
 	if err == nil {
-		source, err = s.env.App.Subscribe(s.ctx, sub.message)
+		source, err = s.env.App.Subscribe(s.caller(), sub.message)
 	}
 	if err != nil {
 		s.refuse(sub, round, err)
@@ -125,7 +142,7 @@ func (s *Session) start(sub *subscription, round uint, after broker.Position, re
 	default:
 		reason, err = s.covers(source, after)
 		if err == nil && reason == "" && source.Prepare != nil {
-			err = source.Prepare(s.ctx)
+			err = source.Prepare(s.caller())
 		}
 		if err == nil && reason == "" {
 			kept = s.resumed(sub, round, source, after)
@@ -209,6 +226,7 @@ func (s *Session) resumed(sub *subscription, round uint, source Source, after br
 		sub.beUnsure()
 	}
 	sub.edge, sub.counted = source.Edge, after
+	sub.delivered, sub.resumed = true, true
 	s.append(item{frame: wire.Resumed(sub.message.ID, sub.name, after.String())})
 	return true
 }
@@ -219,7 +237,7 @@ func (s *Session) snapshot(sub *subscription, round uint, source Source, after b
 	loaded := Loaded{At: s.env.Log.Position()}
 	if source.Load != nil {
 		var err error
-		if loaded, err = source.Load(s.ctx, after); err != nil {
+		if loaded, err = source.Load(s.caller(), after); err != nil {
 			return false, err
 		}
 	}
@@ -233,9 +251,10 @@ func (s *Session) snapshot(sub *subscription, round uint, source Source, after b
 	for _, key := range loaded.Keys {
 		sub.held[key] = struct{}{}
 	}
+	sub.unsent, sub.resumed = true, false
 	listing := loaded.Listing
 	listing.ID, listing.Query, listing.Cursor, listing.Reason = sub.message.ID, sub.name, loaded.At.String(), reason
-	s.append(item{frame: wire.Snapshot(listing)})
+	s.append(item{frame: wire.Snapshot(listing), rows: sub})
 	return true, nil
 }
 
@@ -282,18 +301,28 @@ func (sub *subscription) forget() {
 // reload sends a subscription back to the beginning: its rights are evaluated anew and its rows are read anew, as they are
 // after a position. The session's lock is held; on the goroutine of the shard when the subscription is live.
 func (sub *subscription) reload(reason string, after broker.Position) {
+	sub.begin(load{after: after, reason: reason})
+}
+
+// begin makes a subscription load. The session's lock is held; on the goroutine of the shard when the subscription is live.
+func (sub *subscription) begin(l load) {
 	s := sub.session
 	s.detach(sub)
-	sub.state = loading
+	sub.state, sub.load = loading, l
 	sub.forget()
 	sub.held = nil
 	round := sub.round
+	s.spawn(func() { s.start(sub, round, l.after, l.resume, l.reason) })
+}
+
+// spawn runs f, which a poll waits for, on a goroutine of its own. The session's lock is held.
+func (s *Session) spawn(f func()) {
 	s.busy++
 	s.env.Running.Add(1)
 	go func() {
 		defer s.env.Running.Done()
 		defer s.answered()
-		s.start(sub, round, after, false, reason)
+		f()
 	}()
 }
 
@@ -319,9 +348,10 @@ func (s *Session) refuse(sub *subscription, round uint, err error) {
 	problem := s.problem(err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if sub.state != loading || sub.round != round || s.closed {
+	if sub.state != loading && sub.state != checking || sub.round != round || s.closed {
 		return
 	}
+	s.detach(sub)
 	sub.state = ended
 	delete(s.subs, sub.message.ID)
 	answer := wire.Error

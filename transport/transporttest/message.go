@@ -210,7 +210,10 @@ func (l *ledger) answer(m *Message) {
 		s = &subscription{id: m.ID}
 		l.subscriptions = append(l.subscriptions, s)
 	}
-	if !s.current {
+	if !slices.Contains(l.queries[m.Query], s) { // a resync may be of another query than before: rights changed
+		for name := range l.queries {
+			l.queries[name] = slices.DeleteFunc(l.queries[name], func(other *subscription) bool { return other == s })
+		}
 		l.queries[m.Query] = append(l.queries[m.Query], s)
 	}
 	m.seen = m.Type == "resumed" && s.known
