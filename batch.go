@@ -104,6 +104,9 @@ func (b *batch) commit(ctx context.Context) (broker.Position, error) {
 
 // publish puts an entry on the log, or into the batch that ctx has.
 func (h *Hub) publish(ctx context.Context, e record.Entry) error {
+	if suppressed(ctx) {
+		return nil
+	}
 	if b := h.batchOf(ctx); b != nil {
 		for i := range e.Changes {
 			e.Changes[i].Mutation = b.mutation

@@ -213,6 +213,9 @@ func (h *Hub) Publish(ctx context.Context, channel string, v any) error {
 	if h.channelOf(channel) == nil {
 		return fmt.Errorf("live: channel %q is not declared: register a live.Channel", channel)
 	}
+	if suppressed(ctx) {
+		return nil
+	}
 	data, err := wire.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("live: channel %s: %w", channel, err)

@@ -18,6 +18,9 @@ func (r *Router[T]) publish(ctx context.Context, op record.Op, was, now *T) erro
 	if r.endpoint == nil {
 		return errNotRegistered
 	}
+	if suppressed(ctx) {
+		return nil
+	}
 	changes, failed := r.changes(ctx, op, was, now)
 	if len(changes) == 0 {
 		return failed

@@ -16,6 +16,9 @@ func (r *Router[T]) Touch(ctx context.Context, keys ...Key) error {
 	if r.endpoint == nil {
 		return errNotRegistered
 	}
+	if suppressed(ctx) {
+		return nil
+	}
 	changes, err := r.touch(ctx, keys, map[string]bool{})
 	if len(changes) == 0 {
 		return err
@@ -88,7 +91,17 @@ func (r *Router[T]) touch(ctx context.Context, keys []Key, seen map[string]bool)
 	if err != nil {
 		return nil, r.failed(err)
 	}
-	rows := make([]*T, len(found))
+	changes, rows, err := r.puts(ctx, found)
+	if err != nil {
+		return nil, err
+	}
+	parents, err := r.touchParents(ctx, rows, seen)
+	return append(changes, parents...), err
+}
+
+// puts makes the records of rows that were loaded anew.
+func (r *Router[T]) puts(ctx context.Context, found []T) (changes []record.Change, rows []*T, err error) {
+	rows = make([]*T, len(found))
 	objects := make([]*record.Object, len(found))
 	for i := range found {
 		o, err := r.object(&found[i])
@@ -96,17 +109,15 @@ func (r *Router[T]) touch(ctx context.Context, keys []Key, seen map[string]bool)
 			err = r.compute(&record.Object{}, &o)
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		rows[i], objects[i] = &found[i], &o
 	}
 	if err := r.model.nest(ctx, nil, objects); err != nil {
-		return nil, r.failed(err) // sent in whole without what it nests, a row would take from clients what they have
+		return nil, nil, r.failed(err) // sent in whole without what it nests, a row would take from clients what they have
 	}
-	var changes []record.Change
 	for _, o := range objects {
 		changes = append(changes, r.change(record.Put, nil, o))
 	}
-	parents, err := r.touchParents(ctx, rows, seen)
-	return append(changes, parents...), err
+	return changes, rows, nil
 }

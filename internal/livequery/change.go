@@ -16,7 +16,7 @@ import (
 type Verdict uint8
 
 // The verdicts. Unknown says that nobody here knows whether members that resumed hold the row; Doubt, that nobody here
-// knows what the row is now.
+// knows what the row is now; Bulk, that many rows may have changed and nobody here knows which.
 const (
 	Nothing Verdict = iota
 	Create
@@ -26,6 +26,7 @@ const (
 	Delete
 	Unknown
 	Doubt
+	Bulk
 	verdicts
 )
 
@@ -87,6 +88,8 @@ type Change struct {
 	mutation string
 	// views are what the change comes to in each view of the schema.
 	views []viewed
+	// bulk is set in place of all these when any row that it matches may have changed.
+	bulk *where.Predicate
 }
 
 // viewed is a change in one view.
@@ -132,7 +135,20 @@ func (c *Change) seen(match func(where.Row) bool) (was, other, now bool) {
 }
 
 // verdict judges the change for one predicate.
-func (c *Change) verdict(p *where.Predicate) Verdict { return c.judge(c.matches(p)) }
+func (c *Change) verdict(p *where.Predicate) Verdict {
+	if c.bulk != nil {
+		return c.overlap(p)
+	}
+	return c.judge(c.matches(p))
+}
+
+// overlap tells what a bulk change means to a predicate: nothing only if no row can match both.
+func (c *Change) overlap(p *where.Predicate) Verdict {
+	if n := p.And(c.bulk).Node(); n.Op == where.OpOr && len(n.Kids) == 0 {
+		return Nothing
+	}
+	return Bulk
+}
 
 // within returns what a verdict comes to for those who see a view: an update may have nothing for them.
 func (c *Change) within(view *View, v Verdict) Verdict {

@@ -37,6 +37,12 @@ func (q *Query) windowOf(p Page, since []*Entry) (*Window, bool) {
 			if c.stream != q.stream {
 				continue
 			}
+			if c.bulk != nil {
+				if c.overlap(q.Predicate) == Bulk {
+					return nil, false
+				}
+				continue
+			}
 			was, other, now := c.matches(q.Predicate)
 			switch v := c.judge(was, other || w.byKey[c.key] != nil, now); v {
 			case Doubt:

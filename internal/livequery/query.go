@@ -74,6 +74,8 @@ type Delivery struct {
 	Unknown bool
 	// Unreadable says that nobody here knows what the entry changed: every member must be given a new snapshot.
 	Unreadable bool
+	// Bulk says that rows changed of which only a filter is known: every member must be given a new snapshot.
+	Bulk bool
 
 	// Edge is the place up to which a member of a window holds every row after it has taken this; nil when it holds all.
 	Edge where.Row
@@ -126,6 +128,8 @@ func (d *Delivery) add(c *Change, v Verdict) {
 		d.Unknown = true
 	case Doubt:
 		d.Unreadable = true
+	case Bulk:
+		d.Bulk = true
 	default:
 		d.parts = append(d.parts, part{c, v})
 	}

@@ -37,7 +37,7 @@ func (q *Query) Replay(e *Entry, k Knowledge) *Delivery {
 			d.add(c, c.within(q.View, c.replay(q, k)))
 		}
 	}
-	if d.Empty() && !d.Unknown && !d.Unreadable {
+	if d.Empty() && !d.Unknown && !d.Unreadable && !d.Bulk {
 		return nil
 	}
 	return d
@@ -45,6 +45,9 @@ func (q *Query) Replay(e *Entry, k Knowledge) *Delivery {
 
 // replay judges the change for one subscription that catches up.
 func (c *Change) replay(q *Query, k Knowledge) Verdict {
+	if c.bulk != nil {
+		return c.overlap(q.Predicate)
+	}
 	match := q.within(k.Edge)
 	was, other, now := c.seen(match)
 	row, told := k.Old.leave(c)
@@ -105,6 +108,10 @@ func (b *Backfill) Resolve(s *Stream, r *record.Change, at broker.Position) (*Ch
 	defer s.mu.Unlock()
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if c.bulk != nil {
+		b.rows.bulk(c.bulk, at)
+		return c, nil
+	}
 	// A newer version that went by before this entry is known to the stream, if it was the last. What went by later does
 	// not count: the subscription has yet to be told.
 	known := s.rows.states[r.Key]

@@ -33,6 +33,8 @@ type state struct {
 	// doubt says that it is not certain whether the row is there: what the log told fits both that it is gone, and that late
 	// words of it came by, and that it is not, or that there is a new one with its key. A list that shows the row ends it.
 	doubt bool
+	// bulk says that a bulk change may have made the row another since: what is known of it is no basis for a difference.
+	bulk bool
 }
 
 // reading is a state of a row that a list returned.
@@ -72,6 +74,16 @@ func (r *rows) note(key string, version *int64, row where.Row, at broker.Positio
 	known.ahead = append(known.ahead, reading{row, version})
 }
 
+// bulk notes that any row that a predicate matches may have become another. Its version still tells what is late; whether a newer
+// one is the next, only a list can tell, which ends the doubt.
+func (r *rows) bulk(p *where.Predicate, at broker.Position) {
+	for _, s := range r.states {
+		if s.row != nil && p.Match(s.row) || slices.ContainsFunc(s.ahead, func(a reading) bool { return p.Match(a.row) }) {
+			s.bulk, s.doubt, s.position = true, true, at
+		}
+	}
+}
+
 // resolve completes a change with what is known of its row, and takes the row's new state.
 func (r *rows) resolve(c *Change, rec *record.Change, at broker.Position) {
 	known := r.states[c.key]
@@ -83,6 +95,9 @@ func (r *rows) resolve(c *Change, rec *record.Change, at broker.Position) {
 	c.doubtful = order == doubtful
 	next := &state{row: c.now, version: rec.Version, position: at, published: true}
 	if known != nil {
+		if rec.Op == record.Delete && rec.Version == nil { // whoever deleted it does not know: what comes late is told by the last known
+			next.version = known.version
+		}
 		complete(c, known, rec)
 		next.born = known.born
 		next.ahead = known.left(rec.Version)
@@ -109,9 +124,9 @@ func complete(c *Change, known *state, rec *record.Change) {
 	case c.was == nil:
 		c.was = known.row
 		// What only a list showed may be newer than what a subscription holds that resumed here.
-		c.wasUnknown = (!known.published || c.doubtful) && rec.Op != record.Create
+		c.wasUnknown = (!known.published || c.doubtful || known.bulk) && rec.Op != record.Create
 	case slices.Equal(c.was, known.row):
-		c.contiguous = c.changed != nil
+		c.contiguous = c.changed != nil && !known.bulk
 	case known.row != nil:
 		c.others = append(c.others, known.row)
 	}

@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"math"
 
 	"github.com/swampline/live/internal/record"
 	"github.com/swampline/live/internal/wire"
@@ -80,6 +81,15 @@ func (s *Schema) Row(values []json.RawMessage) (where.Row, error) {
 		row[i] = v
 	}
 	return row, nil
+}
+
+// filter reads a filter that another hub wrote, which may be as large as the application made it.
+func (s *Schema) filter(data []byte) (*where.Predicate, error) {
+	w, err := where.ParseJSON(data, where.Limits{Nodes: math.MaxInt, Values: math.MaxInt, Depth: len(data)})
+	if err != nil {
+		return nil, err
+	}
+	return s.Where.Bind(w)
 }
 
 // values puts fields by name in the order of the schema. What is missing is null: it was published by a node that

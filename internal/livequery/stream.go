@@ -218,6 +218,11 @@ func (s *Stream) Resolve(r *record.Change, at broker.Position) (*Change, error) 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if c.bulk != nil {
+		s.rows.bulk(c.bulk, at)
+		s.resolved = at
+		return c, nil
+	}
 	s.rows.resolve(c, r, at)
 	if s.resolved = at; c.wasUnknown {
 		s.unknown = at
@@ -280,6 +285,12 @@ func (s *Stream) Match(e *Entry, oldest broker.Position, out []*Delivery) []*Del
 }
 
 func (s *Stream) match(c *Change, tell func(*Query, *Change, Verdict)) {
+	if c.bulk != nil {
+		for _, q := range s.queries {
+			tell(q, c, c.overlap(q.Predicate))
+		}
+		return
+	}
 	if c.others != nil {
 		// Rare: publisher, hub and lists differ on what the row was. Judge each candidate by all rows.
 		seen := map[*Query]struct{}{}
@@ -335,6 +346,12 @@ func (s *Stream) change(r *record.Change, at broker.Position) (*Change, error) {
 		version: record.AppendVersion(nil, r.Version, at.String()),
 	}
 	var err error
+	if r.Op == record.Bulk {
+		if c.bulk, err = s.Schema.filter(r.Where); err != nil {
+			return nil, fmt.Errorf("router %s, where %s: %w", r.Router, r.Where, err)
+		}
+		return c, nil
+	}
 	if r.Now != nil {
 		c.values = s.Schema.values(r.Now)
 		if c.now, err = s.Schema.Row(c.values); err != nil {

@@ -141,7 +141,7 @@ func (w *Window) apply(d *Delivery) {
 	if !w.loaded {
 		return // nobody is a member before it was
 	}
-	if d.Unreadable {
+	if d.Unreadable || d.Bulk {
 		w.unload()
 		return
 	}

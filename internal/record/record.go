@@ -47,6 +47,8 @@ type Change struct {
 	Changed []string `json:"changed,omitzero"`
 	// Mutation is the id that a client gave to the write that caused this.
 	Mutation string `json:"mutation,omitempty"`
+	// Where says of a Bulk change which rows it may have changed: a filter as canonical JSON.
+	Where json.RawMessage `json:"where,omitempty"`
 }
 
 // Fields maps a field's name to its JSON.
@@ -61,6 +63,7 @@ const (
 	Update Op = "update" // the row was there before
 	Put    Op = "put"    // the row is there; whether it was is not known
 	Delete Op = "delete" // the row is gone
+	Bulk   Op = "where"  // any row that a filter matches may have come, changed or gone
 )
 
 // Message is what was published on a channel.
@@ -110,8 +113,14 @@ func Decode(data []byte) (Entry, error) {
 
 func (c *Change) check() error {
 	switch {
-	case c.Router == "" || c.Key == "":
-		return errors.New("record: a change without router or key")
+	case c.Router == "":
+		return errors.New("record: a change without router")
+	case c.Op == Bulk && (c.Where == nil || c.Key != "" || c.Version != nil || c.Now != nil || c.Was != nil || c.Changed != nil):
+		return errors.New("record: a bulk change that does not consist of a filter")
+	case c.Op == Bulk:
+		return nil
+	case c.Key == "" || c.Where != nil:
+		return errors.New("record: a change of a row without key, or with a filter")
 	case c.Op != Create && c.Op != Update && c.Op != Put && c.Op != Delete:
 		return fmt.Errorf("record: unknown op %q", c.Op)
 	case (c.Op == Delete) != (c.Now == nil):

@@ -121,3 +121,32 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestBulkChangeIsAFilterAndNothingElse(t *testing.T) {
+	for _, data := range []string{
+		`{"v":1,"changes":[{"router":"todos","key":"","op":"where"}]}`,
+		`{"v":1,"changes":[{"router":"","key":"","op":"where","where":{}}]}`,
+		`{"v":1,"changes":[{"router":"todos","key":"1","op":"where","where":{}}]}`,
+		`{"v":1,"changes":[{"router":"todos","key":"","op":"where","where":{},"now":{}}]}`,
+		`{"v":1,"changes":[{"router":"todos","key":"1","op":"delete","where":{}}]}`,
+	} {
+		if e, err := Decode([]byte(data)); err == nil {
+			t.Errorf("%s is read as %+v", data, e)
+		}
+	}
+	in := Entry{
+		Changes: []Change{{Router: "todos", Op: Bulk, Where: json.RawMessage(`{"done":true}`)}},
+		Recheck: []string{"", "7"}, Disconnect: []string{"8"}, Mutation: "m",
+	}
+	data, err := Encode(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"v":1,"changes":[{"router":"todos","key":"","op":"where","where":{"done":true}}],"recheck":["","7"],"disconnect":["8"],"mutation":"m"}`
+	if string(data) != want {
+		t.Errorf("written as\n%s\nwant\n%s", data, want)
+	}
+	if out, err := Decode(data); err != nil || len(out.Recheck) != 2 || out.Changes[0].Op != Bulk {
+		t.Error(out, err)
+	}
+}

@@ -78,6 +78,7 @@ const (
 	tooSlow     = "overflow"
 	unknownRow  = "unknown"
 	otherRights = "rights"
+	bulkChange  = "bulk"
 )
 
 // subscribe takes a subscription under its id; it returns the work that is left, nil when it was refused.
@@ -426,6 +427,10 @@ func (sub *subscription) lacks(d *livequery.Delivery) bool {
 // tell queues a delivery, and reports whether the subscription goes on. Everything up to the position before was told
 // before. The session's lock is held.
 func (sub *subscription) tell(d *livequery.Delivery, before broker.Position) bool {
+	if d.Bulk {
+		sub.reload(bulkChange, d.Position)
+		return false
+	}
 	if d.Unreadable || d.Unknown && sub.unsure {
 		sub.reload(unknownRow, d.Position)
 		return false
