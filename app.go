@@ -75,9 +75,12 @@ func (a app) Call(ctx context.Context, m wire.Message) (answer wire.Answer, at b
 	defer b.end() // a panic too
 	inside := b.in(ctx)
 	say := func(broker.Position) wire.Answer { return wire.Answer{} }
-	if m.Type == wire.Publish {
+	switch m.Type {
+	case wire.Publish:
 		err = a.publish(inside, m)
-	} else {
+	case wire.Explain:
+		say, err = a.explained(inside, m)
+	default:
 		say, err = a.call(inside, m)
 	}
 	if err != nil {

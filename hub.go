@@ -53,6 +53,10 @@ type Options struct {
 	// asks the database.
 	Refresh func(ctx context.Context) (context.Context, error)
 
+	// Debug lets every client ask why it does not see a row, as [Hub.Explain] does. The answers tell what is hidden: it is for
+	// development only.
+	Debug bool
+
 	// Prefix is the path at which the hub is mounted, such as "/live/", for a mux that is neither http.ServeMux nor
 	// strips the prefix. Usually it can be left empty.
 	Prefix string

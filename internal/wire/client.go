@@ -27,6 +27,7 @@ type Message struct {
 	Version  json.RawMessage `json:"version"`
 	Data     json.RawMessage `json:"data"`
 	Mutation string          `json:"mutation"`
+	Retry    string          `json:"retry"`
 	// Include names relations that the answer is to tell of.
 	Include []string `json:"include"`
 	// Limit makes a window of a list: its first rows. Bound, with a cursor, says up to where the client holds them: the values
@@ -48,6 +49,7 @@ const (
 	Publish     = "publish"
 	Call        = "call"
 	Ping        = "ping"
+	Explain     = "explain"
 )
 
 // MaxID is the largest id: the largest integer that JavaScript holds exactly.
@@ -97,28 +99,29 @@ func (m *Message) check() *Problem {
 	case Unsubscribe, Ping:
 		allowed = " "
 	case Publish:
-		allowed = " channel data "
+		allowed = " channel data mutation retry "
 		if m.Channel == "" || m.Data == nil {
 			return malformed("publish: want a channel and data")
 		}
 	case Call:
-		allowed = " router verb where order limit key version data mutation "
+		allowed = " router verb where order limit key version data mutation retry "
 		if m.Router == "" || m.Verb == "" {
 			return malformed("call: want a router and a verb")
 		}
 		if m.Verb == "list" {
 			allowed += "include "
 		}
+	case Explain: // whether it exists, and what it needs, is the hub's affair
+		allowed = " router where key "
 	case "":
 		return malformed("want a type")
 	default:
-		return NewProblem(http.StatusBadRequest, "unknown_type",
-			fmt.Sprintf("no message type %q (want subscribe, unsubscribe, publish, call or ping)", clip(m.Type)))
+		return UnknownType(m.Type)
 	}
 	for name, set := range map[string]bool{
 		"router": m.Router != "", "channel": m.Channel != "", "where": m.Where != nil, "order": m.Order != "",
 		"cursor": m.Cursor != "", "verb": m.Verb != "", "key": m.Key != "", "version": m.Version != nil,
-		"data": m.Data != nil, "mutation": m.Mutation != "", "include": m.Include != nil,
+		"data": m.Data != nil, "mutation": m.Mutation != "", "include": m.Include != nil, "retry": m.Retry != "",
 		"limit": m.Limit != 0, "bound": m.Bound != nil, "count": m.Count,
 	} {
 		if set && !strings.Contains(allowed, " "+name+" ") {
@@ -137,15 +140,26 @@ func (m *Message) check() *Problem {
 	return nil
 }
 
+// UnknownType refuses a type that does not exist.
+func UnknownType(typ string) *Problem {
+	return NewProblem(http.StatusBadRequest, "unknown_type",
+		fmt.Sprintf("no message type %q (want subscribe, unsubscribe, publish, call or ping)", clip(typ)))
+}
+
 // After returns the position of the message's cursor, and whether it has one.
-func (m *Message) After() (broker.Position, bool, *Problem) {
-	if m.Cursor == "" {
+func (m *Message) After() (broker.Position, bool, *Problem) { return position("cursor", m.Cursor) }
+
+// Retried returns the position at which the message was sent first, and whether it says that it was sent before.
+func (m *Message) Retried() (broker.Position, bool, *Problem) { return position("retry", m.Retry) }
+
+func position(member, cursor string) (broker.Position, bool, *Problem) {
+	if cursor == "" {
 		return broker.Position{}, false, nil
 	}
-	p, err := broker.ParsePosition(m.Cursor)
+	p, err := broker.ParsePosition(cursor)
 	if err != nil {
 		return p, false, NewProblem(http.StatusBadRequest, "malformed_cursor",
-			fmt.Sprintf("%q is no cursor", clip(m.Cursor))).Field("cursor", "want a cursor that the server gave")
+			fmt.Sprintf("%q is no cursor", clip(cursor))).Field(member, "want a cursor that the server gave")
 	}
 	return p, true, nil
 }
@@ -176,7 +190,7 @@ func exact(line []byte) *Problem {
 }
 
 // names are the members that a message can have.
-const names = " type id router channel where order limit bound count cursor verb key version data mutation include "
+const names = " type id router channel where order limit bound count cursor verb key version data mutation include retry "
 
 func malformed(detail string) *Problem {
 	return NewProblem(http.StatusBadRequest, "malformed_message", detail)

@@ -235,7 +235,7 @@ type Answer struct {
 	Row []byte
 	// Listing is what list answers with, and create and update of many rows; nil for other verbs.
 	Listing *Listing
-	// Data is what a verb of the application's own returned, as JSON.
+	// Data is what a verb of the application's own returned, or an explanation, as JSON.
 	Data []byte
 	// Key and Version are those of Row.
 	Key     string
