@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/google/uuid"
-
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/internal/record"
 	"github.com/swampline/live/internal/session"
@@ -63,14 +61,21 @@ func unknownVerb(e *endpoint, verb string) error {
 	return wire.NewProblem(http.StatusMethodNotAllowed, "unknown_verb", fmt.Sprintf("router %s has no verb %q", e.name, clip(verb)))
 }
 
-// Call runs a verb of a router, or publishes on a channel.
+// Call runs a verb of a router, or publishes on a channel. A write that has a name is done once.
 func (a app) Call(ctx context.Context, m wire.Message) (answer wire.Answer, at broker.Position, err error) {
 	defer guard(&err)
-	if m.Mutation != "" {
-		if _, err := uuid.Parse(m.Mutation); err != nil {
-			return answer, at, wire.NewProblem(http.StatusBadRequest, "malformed_message", "mutation: want a UUID").Field("mutation", "want a UUID")
-		}
+	switch {
+	case m.Retry != "" && m.Mutation == "":
+		return answer, at, wire.NewProblem(http.StatusBadRequest, "malformed_message", "retry: want a mutation, too").Field("mutation", "is required")
+	case m.Mutation != "" && writes(m):
+		return a.once(ctx, m)
 	}
+	return a.run(ctx, m)
+}
+
+// run does what a message asks for.
+func (a app) run(ctx context.Context, m wire.Message) (answer wire.Answer, at broker.Position, err error) {
+	defer guard(&err)
 	b := &batch{hub: a.hub, mutation: m.Mutation}
 	defer b.end() // a panic too
 	inside := b.in(ctx)
@@ -88,8 +93,11 @@ func (a app) Call(ctx context.Context, m wire.Message) (answer wire.Answer, at b
 	}
 	at, err = b.commit(ctx)
 	var unsent *unsentError
-	if errors.As(err, &unsent) {
+	switch {
+	case errors.As(err, &unsent):
 		unsent.answer = say
+	case err != nil: // too large for the log, and done all the same
+		err = &unsentError{answer: say, err: err}
 	}
 	if err != nil {
 		return answer, broker.Position{}, fmt.Errorf("live: publishing: %w", err)

@@ -99,6 +99,9 @@ func (b *batch) commit(ctx context.Context) (broker.Position, error) {
 	if size(e) == 0 || b.parent.take(e) {
 		return broker.Position{}, nil
 	}
+	if len(e.Changes) == 0 {
+		e.Mutation = b.mutation // else the changes carry it
+	}
 	return b.hub.append(context.WithoutCancel(ctx), e)
 }
 
@@ -148,10 +151,13 @@ func halves(e record.Entry) (first, second record.Entry) {
 	half := size(e) / 2
 	n := min(half, len(e.Changes))
 	m := half - n
-	return record.Entry{Changes: e.Changes[:n], Messages: e.Messages[:m]}, record.Entry{Changes: e.Changes[n:], Messages: e.Messages[m:]}
+	first, second = e, e
+	first.Changes, first.Messages = e.Changes[:n], e.Messages[:m]
+	second.Changes, second.Messages = e.Changes[n:], e.Messages[m:]
+	return first, second
 }
 
-// unsentError says that the log could not be reached. What is told of has happened all the same, so the rest has to be appended
+// unsentError says that the log could not be reached, or that it refused some of what it was told for its size. What is told of has happened all the same, so the rest has to be appended
 // for those who follow it to be right.
 type unsentError struct {
 	rest []record.Entry

@@ -184,7 +184,7 @@ func TestBulkOfNothing(t *testing.T) {
 	b.want(200, `{"rows":[]}`, "PATCH", "/live/memos", ` [ ] `)
 	b.want(204, "", "DELETE", "/live/memos", `[]`)
 	equal(t, "called", b.say(bulkCall("create", "[]"))[0], `{"type":"result","id":5,"rows":[]}`)
-	equal(t, "called", b.say(bulkCall("delete", "[]"))[0], `{"type":"result","id":5}`)
+	equal(t, "called", b.say(strings.Replace(bulkCall("delete", "[]"), mutation, another, 1))[0], `{"type":"result","id":5}`)
 	if k.steps != nil {
 		t.Errorf("something happened: %v", k.steps)
 	}

@@ -156,7 +156,7 @@ func (h *Hub) admit(w http.ResponseWriter, r *http.Request) bool {
 		w.Header().Set("Access-Control-Expose-Headers", "ETag, Location, Live-Cursor")
 		if r.Method == http.MethodOptions {
 			w.Header().Set("Access-Control-Allow-Methods", "GET, POST, PATCH, DELETE")
-			w.Header().Set("Access-Control-Allow-Headers", "Content-Type, If-Match, If-None-Match, Last-Event-ID, Authorization")
+			w.Header().Set("Access-Control-Allow-Headers", "Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Authorization")
 			w.Header().Set("Access-Control-Max-Age", "600")
 			w.WriteHeader(http.StatusNoContent)
 			return false

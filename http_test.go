@@ -306,7 +306,7 @@ func TestPreflightOfAPermittedOrigin(t *testing.T) {
 	w := b.want(204, "", "OPTIONS", "/live/memos/1", "", "Origin", "https://app.example.net", "Access-Control-Request-Method", "PATCH")
 	for name, want := range map[string]string{
 		"Access-Control-Allow-Origin": "https://app.example.net", "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE",
-		"Access-Control-Allow-Headers":  "Content-Type, If-Match, If-None-Match, Last-Event-ID, Authorization",
+		"Access-Control-Allow-Headers":  "Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Authorization",
 		"Access-Control-Expose-Headers": "ETag, Location, Live-Cursor",
 	} {
 		equal(t, name, w.Header().Get(name), want)

@@ -15,6 +15,7 @@ import (
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/broker/memory"
 	"github.com/swampline/live/internal/engine"
+	"github.com/swampline/live/internal/once"
 	"github.com/swampline/live/internal/record"
 	"github.com/swampline/live/internal/session"
 	"github.com/swampline/live/internal/wire"
@@ -52,6 +53,10 @@ type Options struct {
 	// ends the session: an *Error as it says, any other as internal. Nil: the context stays as it was, which is right where Scope
 	// asks the database.
 	Refresh func(ctx context.Context) (context.Context, error)
+
+	// IdempotencyEntries is how many writes that carry a mutation the hub remembers with their answers, for clients that lost an
+	// answer and send again, and how many of those that other nodes did. None is remembered for longer than 10 minutes. Default 10,000.
+	IdempotencyEntries int
 
 	// Debug lets every client ask why it does not see a row, as [Hub.Explain] does. The answers tell what is hidden: it is for
 	// development only.
@@ -102,6 +107,7 @@ func (o Options) withDefaults() Options {
 	orDefault(&o.MaxBulk, 100)
 	orDefault(&o.HistoryBytes, 16<<20)
 	orDefault(&o.HistoryEntries, 10_000)
+	orDefault(&o.IdempotencyEntries, 10_000)
 	orDefault(&o.PingInterval, 25*time.Second)
 	orDefault(&o.PongTimeout, 10*time.Second)
 	orDefault(&o.WriteTimeout, 10*time.Second)
@@ -122,6 +128,7 @@ type Hub struct {
 	options  Options
 	engine   *engine.Engine
 	env      *session.Env
+	memory   *once.Memory[outcome]
 	running  context.Context // until the hub has stopped
 	stop     context.CancelFunc
 	stopped  chan struct{}
@@ -146,10 +153,11 @@ func New(o Options) *Hub {
 		open:      map[*session.Session]string{},
 		idle:      make(chan struct{}),
 	}
+	h.memory = once.New[outcome](h.options.IdempotencyEntries, remembered)
 	h.engine = engine.New(engine.Options{
 		Broker: h.options.Broker, Logger: h.options.Logger,
 		WindowEntries: h.options.HistoryEntries, WindowBytes: h.options.HistoryBytes,
-		Lost: h.resync, Degraded: h.degraded, Seen: h.seen,
+		Lost: h.resync, Degraded: h.degraded, Seen: h.seen, Began: h.memory.Reset,
 	})
 	h.env = &session.Env{
 		App: app{h}, Log: h.engine, Logger: h.options.Logger, Running: &h.sessions,

@@ -59,9 +59,11 @@ func firstOf(errs ...error) error {
 // seen takes what an entry of the log asks of the hub itself.
 func (h *Hub) seen(at broker.Position, e *record.Entry) {
 	if e == nil { // it may have told of anybody's rights; all is loaded anew, and must be with rights that are new, too
+		h.memory.Reset(at)
 		h.each((*session.Session).Renew)
 		return
 	}
+	h.note(at, e)
 	for _, who := range e.Recheck {
 		h.of(who, func(s *session.Session) { s.Recheck(at) })
 	}

@@ -247,6 +247,9 @@ func (h *Hub) serveCall(w http.ResponseWriter, r *http.Request, m wire.Message, 
 	if err := h.engine.Ready(r.Context()); err != nil {
 		return err
 	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		m.Mutation = strings.Trim(r.Header.Get("Idempotency-Key"), `"`)
+	}
 	answer, at, err := app{h}.Call(r.Context(), m)
 	if err != nil {
 		return err

@@ -24,6 +24,15 @@ func (e *Engine) Append(ctx context.Context, entry record.Entry) (broker.Positio
 	return at, err
 }
 
+// CatchUp waits until the hub has followed the log to where it ends now.
+func (e *Engine) CatchUp(ctx context.Context) error {
+	head, err := e.options.Broker.Head(ctx)
+	if err != nil {
+		return fmt.Errorf("%w: %w", session.ErrUnavailable, err)
+	}
+	return e.Wait(ctx, head)
+}
+
 // Ready waits until the engine follows the log.
 func (e *Engine) Ready(ctx context.Context) error {
 	select {
