@@ -8,6 +8,7 @@ import (
 
 	"github.com/swampline/live"
 	"github.com/swampline/live/broker/memory"
+	"github.com/swampline/live/transport/transporttest"
 	"github.com/swampline/live/where"
 )
 
@@ -181,5 +182,78 @@ func TestSuppressPublishesNothing(t *testing.T) {
 	}
 	if err := m.Changed(t.Context(), row); err != nil || len(b.spy.entries) != 1 {
 		t.Error("all is quiet", err)
+	}
+}
+
+// Windows and counts are reloaded and counted anew as lists are, by bulk changes and by other rights.
+func TestWindowsAndCountsFollowToo(t *testing.T) {
+	m := desk()
+	rule := ruled(m)
+	m.Count = func(_ context.Context, q live.Query) (int64, error) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if q.Where.String() == "{}" {
+			return int64(len(m.rows)), nil
+		}
+		return int64(len(m.rows)) - 1, nil // all but the other visitor's
+	}
+	b := newBench(t, live.Options{}, m)
+	window := b.follow(`{"type":"subscribe","id":1,"router":"memos","order":"id","limit":1}`)
+	count := b.follow(`{"type":"subscribe","id":1,"router":"memos","count":true}`)
+	window.want("snapshot")
+	count.want("snapshot")
+	row, _ := m.get(1)
+	row.Title, row.Version = "soy", 5
+	m.put(row)
+	m.put(memo{ID: 3, OwnerID: 1, Title: "tea", Version: 1})
+	if err := m.ChangedWhere(t.Context(), where.Where{}); err != nil {
+		t.Fatal(err)
+	}
+	if resync := resynced(window); resync.Reason != "bulk" || len(resync.Rows) != 1 || resync.Rows[0].Fields["title"] != "soy" {
+		t.Errorf("window: %s", resync.Raw)
+	}
+	if counted := count.next(); !strings.Contains(counted.Raw, `"count":2`) {
+		t.Errorf("count: %s", counted.Raw)
+	}
+	everything := live.Everyone
+	rule.Store((*func(context.Context) (where.Where, error))(&everything))
+	if err := b.hub.Recheck(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	if resync := resynced(window); resync.Reason != "rights" {
+		t.Errorf("window: %s", resync.Raw)
+	}
+	if counted := count.next(); !strings.Contains(counted.Raw, `"count":3`) {
+		t.Errorf("count: %s", counted.Raw)
+	}
+	if err := m.Deleted(t.Context(), row); err != nil {
+		t.Fatal(err)
+	}
+	changed(window, "delete")
+	if err := b.hub.Recheck(t.Context(), ""); err != nil { // the same rights: no word of it
+		t.Fatal(err)
+	}
+	row.Version = 6
+	if err := m.Created(t.Context(), row); err != nil {
+		t.Fatal(err)
+	}
+	changed(window, "create")
+}
+
+// resynced returns the next resync, behind what says whether rows are beyond a window.
+func resynced(f *follower) transporttest.Message {
+	f.t.Helper()
+	for {
+		if m := f.next(); m.Type != "change" || !strings.Contains(m.Raw, `"changes":[]`) {
+			return m
+		}
+	}
+}
+
+// changed waits for a change.
+func changed(f *follower, op string) {
+	f.t.Helper()
+	if m := resynced(f); m.Type != "change" || !strings.Contains(m.Raw, `"op":"`+op+`","key":"1"`) {
+		f.t.Errorf("got %s, want the row %sd", m.Raw, op)
 	}
 }

@@ -127,7 +127,7 @@ func (s *Session) refresh() (ctx context.Context, err error) {
 		}
 	}()
 	if ctx, err = s.env.Refresh(s.ctx); err == nil && ctx == nil {
-		err = errors.New("Refresh returned neither a context nor an error")
+		err = errors.New("live: Options.Refresh returned neither a context nor an error")
 	}
 	return ctx, err
 }

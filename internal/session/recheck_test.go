@@ -384,9 +384,7 @@ func TestRecheckAmongEverythingElse(t *testing.T) {
 				c.drain() // a subscription without an answer has no position to go on from
 				clients = append(clients, c)
 			}
-			var scope string
 			for i := range int64(600) {
-				scope = *h.scope.Load()
 				switch c := clients[random.IntN(len(clients))]; random.IntN(12) {
 				case 0:
 					h.allow(scopes[random.IntN(len(scopes))])
@@ -414,7 +412,7 @@ func TestRecheckAmongEverythingElse(t *testing.T) {
 					h.mustPut(random.Int64N(10), random.Int64N(3))
 				}
 			}
-			scope = *h.scope.Load()
+			scope := *h.scope.Load()
 			var said string
 			for i, c := range clients {
 				time.Sleep(time.Minute)
