@@ -77,9 +77,11 @@ var (
 	queryName  = regexp.MustCompile(`"query":"[^"]*"`)
 	rowVersion = regexp.MustCompile(`"version":("[^"]*"|[0-9]+)`)
 	cursorText = regexp.MustCompile(`"cursor":"[^"]*"`)
+	tagText    = regexp.MustCompile(`,"tag":"[^"]*"`)
 )
 
 // scrub replaces what differs from run to run.
 func scrub(message string) string {
+	message = tagText.ReplaceAllString(message, "")
 	return cursorText.ReplaceAllString(queryName.ReplaceAllString(message, `"query":"Q"`), `"cursor":"C"`)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/swampline/live/client"
+	"github.com/swampline/live/internal/livequery"
 	"github.com/swampline/live/internal/wire"
 	"github.com/swampline/live/transport"
 	"github.com/swampline/live/transport/websocket"
@@ -230,12 +231,27 @@ func (h *Hub) drain(w http.ResponseWriter, r *http.Request, first *wire.Message,
 			}
 		}
 		t.Serve(w, r, s, transport.Options{
-			Body: body, Single: first != nil, Wait: wait, MaxMessageBytes: h.options.MaxMessageBytes,
+			Body: body, Single: first != nil, Tag: h.tag(r, first), Wait: wait, MaxMessageBytes: h.options.MaxMessageBytes,
 			PingInterval: h.options.PingInterval, PongTimeout: h.options.PongTimeout, WriteTimeout: h.options.WriteTimeout,
 		})
 		return nil
 	}
 	return wire.NewProblem(http.StatusNotAcceptable, "not_acceptable", "this server does not offer the transport that was asked for")
+}
+
+// tag names what the caller sees of a single router, for the ids of its events; empty where nobody needs it or it cannot be had.
+func (h *Hub) tag(r *http.Request, first *wire.Message) (tag string) {
+	if first == nil || first.Router == "" || !strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+		return ""
+	}
+	var err error
+	defer guard(&err) // the subscription itself will say what is wrong
+	e := h.endpointOf(first.Router)
+	s, err := e.selection(r.Context(), *first)
+	if err != nil {
+		return ""
+	}
+	return livequery.Tag(e.schema, s.view.Name, s.predicate)
 }
 
 // wait returns how long a long-poll may wait.
@@ -253,10 +269,14 @@ func (h *Hub) wait(r *http.Request) (time.Duration, error) {
 
 // cursorOf returns the cursor of a request: an EventSource that reconnects sends the last id that it saw.
 func cursorOf(r *http.Request) string {
-	if id := r.Header.Get("Last-Event-ID"); id != "" {
-		return id
-	}
-	return r.URL.Query().Get("cursor")
+	cursor, _, _ := strings.Cut(cmp.Or(r.Header.Get("Last-Event-ID"), r.URL.Query().Get("cursor")), "~")
+	return cursor
+}
+
+// tagOf returns the tag of a request that resumes: an EventSource gives it back as a part of the id.
+func tagOf(r *http.Request) string {
+	_, tag, _ := strings.Cut(r.Header.Get("Last-Event-ID"), "~")
+	return cmp.Or(tag, r.URL.Query().Get("tag"))
 }
 
 // isUpgrade reports whether the client asks for a WebSocket. Curl asks for h2c with the same header.

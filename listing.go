@@ -53,7 +53,7 @@ func (e *endpoint) selection(ctx context.Context, m wire.Message) (selection, er
 	if m.Count && e.verbs.count == nil {
 		return s, unknownVerb(e, "count")
 	}
-	if len(order) > 0 || m.Limit > 0 {
+	if len(order) > 0 || m.Limit > 0 || len(m.Include) > 0 { // who relates rows must know the key field
 		s.order = e.effective(order)
 	}
 	if m.Bound != nil {

@@ -1,9 +1,11 @@
 package live_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -286,5 +288,67 @@ func TestRecheckAfterShutdownReturns(t *testing.T) {
 	}
 	if err := b.hub.Disconnect(t.Context(), ""); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestRightsThatChangedWhileAway lets a caller's rights change while he is not connected, without a word to the hub: who continues
+// with a cursor of the old rights is told what he sees now.
+func TestRightsThatChangedWhileAway(t *testing.T) {
+	m := newMemos(memo{ID: 1, OwnerID: 1, Title: "mine"}, memo{ID: 2, OwnerID: 2, Title: "his"})
+	rule := ruled(m)
+	b := newBench(t, live.Options{}, m)
+	url := b.server() + "/live/"
+	other := func(context.Context) (where.Where, error) { return where.Eq("owner_id", 2), nil }
+	mine := *rule.Load()
+	for _, transport := range transporttest.All {
+		rule.Store(&mine)
+		f := follow(t, transport, url, `{"type":"subscribe","id":1,"router":"memos"}`)
+		snapshot := f.want("snapshot")
+		f.Drop()
+		if snapshot.Tag == "" || snapshot.Rows[0].Key != "1" {
+			t.Fatalf("%s: %s", transport, snapshot.Raw)
+		}
+		again := fmt.Sprintf(`{"type":"subscribe","id":1,"router":"memos","cursor":%q,"tag":%q}`, snapshot.Cursor, snapshot.Tag)
+		follow(t, transport, url, again).want("resumed")
+		rule.Store(&other)
+		m := follow(t, transport, url, again).want("resync")
+		if m.Reason != "rights" || len(m.Rows) != 1 || m.Rows[0].Key != "2" || m.Tag == snapshot.Tag {
+			t.Errorf("%s: %s", transport, m.Raw)
+		}
+	}
+
+	// An EventSource gives back the id of the last event.
+	rule.Store(&mine)
+	event := func(id string) (string, string) {
+		r, err := http.NewRequest("GET", url+"memos", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept", "text/event-stream")
+		r.Header.Set("Last-Event-ID", id)
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		lines := bufio.NewScanner(response.Body)
+		for name := ""; lines.Scan(); {
+			if text, ok := strings.CutPrefix(lines.Text(), "event: "); ok {
+				name = text
+			}
+			if text, ok := strings.CutPrefix(lines.Text(), "id: "); ok {
+				return name, text
+			}
+		}
+		t.Fatal("the stream ended")
+		return "", ""
+	}
+	_, id := event("")
+	if name, _ := event(id); name != "resumed" {
+		t.Errorf("with the same rights: %s", name)
+	}
+	rule.Store(&other)
+	if name, _ := event(id); name != "resync" {
+		t.Errorf("with other rights: %s", name)
 	}
 }

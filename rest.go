@@ -15,7 +15,7 @@ import (
 )
 
 // reserved are the words of the protocol in a query string; everything else there is a filter.
-var reserved = []string{"cursor", "wait", "order", "limit", "bound", "count", "protocol", "transport", "channel", "include"}
+var reserved = []string{"cursor", "wait", "order", "limit", "bound", "count", "protocol", "transport", "channel", "include", "tag"}
 
 // serveRouter serves a router's URL: its list, the changes to it, and create.
 func (h *Hub) serveRouter(w http.ResponseWriter, r *http.Request, to route) error {
@@ -25,6 +25,9 @@ func (h *Hub) serveRouter(w http.ResponseWriter, r *http.Request, to route) erro
 		m := wire.Message{
 			Type: wire.Subscribe, ID: 1, Router: to.router,
 			Params: query, Order: query.Get("order"), Cursor: cursorOf(r),
+		}
+		if m.Cursor != "" {
+			m.Tag = tagOf(r)
 		}
 		if err := windowOf(query, &m); err != nil {
 			return err

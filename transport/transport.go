@@ -36,6 +36,8 @@ type Options struct {
 	// Single says that the request follows one router or channel by its URL. Its answers are made for curl: a poll answers
 	// with one JSON object, an error is an HTTP status, events have names and ids.
 	Single bool
+	// Tag belongs behind a "~" to the ids of events, so that an EventSource gives it back with its cursor; empty for none.
+	Tag string
 	// Wait is how long a long-poll may wait for something to say.
 	Wait time.Duration
 	// MaxMessageBytes bounds one incoming frame.

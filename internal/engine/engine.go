@@ -47,12 +47,13 @@ type Engine struct {
 	// streams and what the shards will do in one place.
 	order sync.Mutex
 
-	mu       sync.Mutex
-	streams  map[string]*livequery.Stream
-	position broker.Position
-	moved    chan struct{} // closed and replaced when position moves
-	ready    chan struct{}
-	degraded bool
+	mu      sync.Mutex
+	streams map[string]*livequery.Stream
+	// position is that up to which entries were matched; handed, up to which the shards have them.
+	position, handed broker.Position
+	moved            chan struct{} // closed and replaced when handed moves
+	ready            chan struct{}
+	degraded         bool
 }
 
 var _ session.Log = (*Engine)(nil)
@@ -286,8 +287,12 @@ func (e *Engine) match(entry *livequery.Entry, out []*livequery.Delivery) []*liv
 	return e.channels.Match(entry, out)
 }
 
-// hand gives the shards what entries up to a position mean, and moves the position.
+// hand gives the shards what entries up to a position mean. The position moves before: whoever loads a list because of what a
+// client was told must not begin before that.
 func (e *Engine) hand(deliveries []*livequery.Delivery, upto broker.Position) {
+	e.mu.Lock()
+	e.position = upto
+	e.mu.Unlock()
 	for _, sh := range e.shards {
 		sh.Deliver(deliveries, upto)
 	}
@@ -298,7 +303,7 @@ func (e *Engine) hand(deliveries []*livequery.Delivery, upto broker.Position) {
 func (e *Engine) move(upto broker.Position) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.position = upto
+	e.position, e.handed = upto, upto
 	close(e.moved)
 	e.moved = make(chan struct{})
 }

@@ -43,18 +43,18 @@ func (e *Engine) Ready(ctx context.Context) error {
 	}
 }
 
-// Position is that up to which entries were handed to the shards.
+// Position is that up to which entries were matched; what they mean is with the shards, or about to be.
 func (e *Engine) Position() broker.Position {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.position
 }
 
-// Wait returns when Position has reached p, or the log has become another.
+// Wait returns when the shards have everything up to p, or the log has become another.
 func (e *Engine) Wait(ctx context.Context, p broker.Position) error {
 	for {
 		e.mu.Lock()
-		position, moved := e.position, e.moved
+		position, moved := e.handed, e.moved
 		e.mu.Unlock()
 		if position.Epoch != p.Epoch || !p.After(position) {
 			return nil

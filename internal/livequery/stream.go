@@ -205,8 +205,11 @@ func (s *Stream) UnchangedSince(q *Query, p broker.Position) bool {
 }
 
 // Tag names a query for caches: the same text for the same view and predicate on every hub, telling nothing of it.
-func (q *Query) Tag() string {
-	sum := sha256.Sum256([]byte(q.stream.Schema.Router + "\x00" + q.View.Name + "\x00" + q.Predicate.String()))
+func (q *Query) Tag() string { return Tag(q.stream.Schema, q.View.Name, q.Predicate) }
+
+// Tag names the rows that a predicate matches, in a view.
+func Tag(s *Schema, view string, p *where.Predicate) string {
+	sum := sha256.Sum256([]byte(s.Router + "\x00" + view + "\x00" + p.String()))
 	return base64.RawURLEncoding.EncodeToString(sum[:9])
 }
 

@@ -20,7 +20,9 @@ type Client struct {
 // Feed is one subscription.
 type Feed struct {
 	Query, Cursor string
-	Answered      bool
+	// Tag is sent with the cursor.
+	Tag      string
+	Answered bool
 	Window
 	// Count is what a subscription to a number was told.
 	Count *int64
@@ -57,6 +59,7 @@ type Change struct {
 // Message is one message of the server's.
 type Message struct {
 	Type, Query, Cursor, Reason string
+	Tag                         string
 	ID                          int64
 	Rows                        []Row
 	Order                       string
@@ -126,7 +129,7 @@ func (f *Feed) answer(m Message) error {
 			}
 			f.Rows[r.Key] = r
 		}
-		f.Order, f.Count = m.Order, m.Count
+		f.Order, f.Count, f.Tag = m.Order, m.Count, m.Tag
 		if m.Limit != 0 {
 			f.Limit = m.Limit
 		}

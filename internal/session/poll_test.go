@@ -90,7 +90,8 @@ func TestPollsOfALongHistory(t *testing.T) {
 			synctest.Wait()
 			rounds := 0
 			for ; c.Feeds[1].Cursor != h.engine.Position().String() || len(c.Feeds[2].Messages) < 300; rounds++ {
-				if took := c.round(25*time.Second, subscribe); took > 0 {
+				// The round before may have been cut short just behind the last message: then there is only a cursor to wait for.
+				if took := c.round(25*time.Second, subscribe); took > 0 && len(c.Feeds[2].Messages) < 300 {
 					t.Fatalf("a round took %v with %d messages of 300", took, len(c.Feeds[2].Messages))
 				}
 			}

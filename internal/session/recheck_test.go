@@ -239,7 +239,7 @@ func TestResumeOverARecheckIsAResync(t *testing.T) {
 		<-entered
 		close(release)
 		c.drain()
-		if told := c.told(); told != "resync" {
+		if told := c.told(); told != "resync" && told != "resync change" { // the snapshot may have been ahead of the log
 			t.Errorf("told %s", told)
 		}
 		resyncs(t, all, "rights")
@@ -250,6 +250,7 @@ func TestResumeOverARecheckIsAResync(t *testing.T) {
 		c.poll(0)
 		c.told()
 		h.recheck()
+		synctest.Wait()
 		c.session.Close()
 		c.reconnect()
 		c.subscribe(1, `{}`)

@@ -66,9 +66,9 @@ func (e *TooMany) Error() string { return fmt.Sprintf("more than %d rows match",
 type Log interface {
 	// Ready waits until the hub follows the log.
 	Ready(ctx context.Context) error
-	// Position is that up to which entries were matched and handed to the shards.
+	// Position is that up to which entries were matched; what they mean is with the shards, or about to be.
 	Position() broker.Position
-	// Wait returns when Position has reached p.
+	// Wait returns when the shards have everything up to p.
 	Wait(ctx context.Context, p broker.Position) error
 	// Window returns entries after p from memory, and whether memory reaches back to it.
 	Window(p broker.Position, limit int) ([]*livequery.Entry, bool)

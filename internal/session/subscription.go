@@ -39,7 +39,7 @@ type subscription struct {
 	answered bool
 	// asked is how the client asked for it, and load what it is loading for, or loaded for last.
 	asked, load load
-	// resumed says that all that the client holds it holds by rights that this session never saw: they may have been others.
+	// resumed says that all that the client holds it holds by rights that this session never saw, and no tag tells that they are these.
 	resumed bool
 	// unsent says that its snapshot is in the queue; delivered, that an answer is past recall.
 	unsent, delivered bool
@@ -135,13 +135,17 @@ func (s *Session) start(sub *subscription, round uint, after broker.Position, re
 	case !resume:
 		err = s.env.Log.Wait(s.ctx, after)
 	case source.Query.Counts(): // it has no history: what counts is whether it is the same
-		if source.Query.Stream().UnchangedSince(source.Query, after) {
+		if !sub.otherRights(source) && source.Query.Stream().UnchangedSince(source.Query, after) {
 			kept = s.resumed(sub, round, source, after)
 			return
 		}
 		after = broker.Position{}
 	default:
-		reason, err = s.covers(source, after)
+		if sub.otherRights(source) {
+			reason = otherRights
+		} else {
+			reason, err = s.covers(source, after)
+		}
 		if err == nil && reason == "" && source.Prepare != nil {
 			err = source.Prepare(s.caller())
 		}
@@ -163,6 +167,13 @@ func (s *Session) start(sub *subscription, round uint, after broker.Position, re
 	if err != nil {
 		s.refuse(sub, round, err)
 	}
+}
+
+// otherRights reports whether a client that resumes was sent other rows before than those that it may see now. A cursor alone
+// does not tell.
+func (sub *subscription) otherRights(source Source) bool {
+	tag := sub.message.Tag
+	return tag != "" && source.Query.Stream() != nil && source.Query.Tag() != tag
 }
 
 // cap makes a subscription to too many rows one to the first of them.
@@ -227,7 +238,7 @@ func (s *Session) resumed(sub *subscription, round uint, source Source, after br
 		sub.beUnsure()
 	}
 	sub.edge, sub.counted = source.Edge, after
-	sub.delivered, sub.resumed = true, true
+	sub.delivered, sub.resumed = sub.message.Tag == "", true
 	s.append(item{frame: wire.Resumed(sub.message.ID, sub.name, after.String())})
 	return true
 }
@@ -252,8 +263,11 @@ func (s *Session) snapshot(sub *subscription, round uint, source Source, after b
 	for _, key := range loaded.Keys {
 		sub.held[key] = struct{}{}
 	}
-	sub.unsent, sub.resumed = true, false
+	sub.unsent, sub.resumed = sub.message.Tag == "", false
 	listing := loaded.Listing
+	if source.Query.Stream() != nil {
+		listing.Tag = source.Query.Tag()
+	}
 	listing.ID, listing.Query, listing.Cursor, listing.Reason = sub.message.ID, sub.name, loaded.At.String(), reason
 	s.append(item{frame: wire.Snapshot(listing), rows: sub})
 	return true, nil

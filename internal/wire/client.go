@@ -35,6 +35,8 @@ type Message struct {
 	Limit int               `json:"limit"`
 	Bound []json.RawMessage `json:"bound"`
 	Count bool              `json:"count"`
+	// Tag, with a cursor, names the rows that the client was sent before: if it may see others now, it is told all.
+	Tag string `json:"tag"`
 
 	// Capped says that the limit is not the client's but the router's, because more rows matched than it lists.
 	Capped bool `json:"-"`
@@ -86,9 +88,9 @@ func (m *Message) check() *Problem {
 	var allowed string
 	switch m.Type {
 	case Subscribe:
-		allowed = " router where order limit bound cursor include "
+		allowed = " router where order limit bound cursor tag include "
 		if m.Count {
-			allowed = " router where count cursor "
+			allowed = " router where count cursor tag "
 		}
 		if m.Channel != "" {
 			allowed = " channel cursor "
@@ -122,7 +124,7 @@ func (m *Message) check() *Problem {
 		"router": m.Router != "", "channel": m.Channel != "", "where": m.Where != nil, "order": m.Order != "",
 		"cursor": m.Cursor != "", "verb": m.Verb != "", "key": m.Key != "", "version": m.Version != nil,
 		"data": m.Data != nil, "mutation": m.Mutation != "", "include": m.Include != nil, "retry": m.Retry != "",
-		"limit": m.Limit != 0, "bound": m.Bound != nil, "count": m.Count,
+		"tag": m.Tag != "", "limit": m.Limit != 0, "bound": m.Bound != nil, "count": m.Count,
 	} {
 		if set && !strings.Contains(allowed, " "+name+" ") {
 			return malformed(fmt.Sprintf("%s has no member %q here", m.Type, name))
@@ -190,7 +192,7 @@ func exact(line []byte) *Problem {
 }
 
 // names are the members that a message can have.
-const names = " type id router channel where order limit bound count cursor verb key version data mutation include retry "
+const names = " tag type id router channel where order limit bound count cursor verb key version data mutation include retry "
 
 func malformed(detail string) *Problem {
 	return NewProblem(http.StatusBadRequest, "malformed_message", detail)

@@ -88,6 +88,8 @@ type Listing struct {
 	Query, Cursor string
 	// Reason makes it a resync.
 	Reason string
+	// Tag names what the caller may see of a router; he sends it when he resumes.
+	Tag string
 	// Order is the effective order of the rows, which ends with the key.
 	Order string
 	// Limit is told when the client did not name it; More, in a window, whether rows are beyond it.
@@ -139,6 +141,9 @@ func Snapshot(l Listing) *transport.Frame {
 
 // append appends what lists have wherever they stand.
 func (l *Listing) append(b []byte) []byte {
+	if l.Tag != "" {
+		b = member(b, "tag", l.Tag)
+	}
 	if l.Order != "" {
 		b = member(b, "order", l.Order)
 	}

@@ -23,7 +23,7 @@ func (st *stream) write(frames []*transport.Frame) error {
 		b.WriteString(retry)
 	}
 	for i, f := range frames {
-		event(b, f)
+		event(b, f, st.tag)
 		if i < len(frames)-1 && b.Len() < buffer.Size {
 			continue
 		}
@@ -45,12 +45,16 @@ func (st *stream) send(data []byte) error {
 }
 
 // event writes one event. Its parts need no escaping: a message is one line, types and cursors are words.
-func event(b *bytes.Buffer, f *transport.Frame) {
+func event(b *bytes.Buffer, f *transport.Frame, tag string) {
 	b.WriteString("event: ")
 	b.WriteString(f.Type)
 	if f.Cursor != "" {
 		b.WriteString("\nid: ")
 		b.WriteString(f.Cursor)
+		if tag != "" {
+			b.WriteByte('~')
+			b.WriteString(tag)
+		}
 	}
 	b.WriteString("\ndata: ")
 	b.Write(f.Data)

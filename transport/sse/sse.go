@@ -36,6 +36,7 @@ func (Transport) Serve(w http.ResponseWriter, r *http.Request, s transport.Sessi
 		return
 	}
 	st := newStream(w, o.WriteTimeout)
+	st.tag = o.Tag
 	ctx := r.Context()
 	if len(o.Body) > 0 && s.Receive(ctx, o.Body) != nil && ctx.Err() != nil {
 		return
@@ -118,6 +119,7 @@ type stream struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	timeout time.Duration
+	tag     string // behind the ids of events
 	begun   bool
 }
 

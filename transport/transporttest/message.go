@@ -24,6 +24,7 @@ type Message struct {
 	After    int
 	Degraded bool
 	// Order, Limit and More are what is told of a window, Count the number of rows.
+	Tag   string
 	Order string
 	Limit int
 	More  *bool
@@ -87,6 +88,7 @@ type subscription struct {
 	cursor  string
 	known   bool // was answered at some time
 	current bool // was answered on this connection
+	tag     string
 	// window holds the rows of a subscription with a limit: how far they reach must be told when it continues.
 	window *mirror.Client
 }
@@ -218,6 +220,9 @@ func (l *ledger) answer(m *Message) {
 	}
 	m.seen = m.Type == "resumed" && s.known
 	s.cursor, s.known, s.current = m.Cursor, true, true
+	if m.Tag != "" {
+		s.tag = m.Tag
+	}
 	s.take(m)
 }
 
@@ -230,6 +235,9 @@ func (l *ledger) messages() []string {
 		}
 		if s.cursor != "" {
 			s.message["cursor"], _ = json.Marshal(s.cursor)
+		}
+		if s.tag != "" {
+			s.message["tag"], _ = json.Marshal(s.tag)
 		}
 		delete(s.message, "bound")
 		if s.window != nil && s.cursor != "" && s.window.Feeds[s.id] != nil && s.window.Feeds[s.id].Bound != nil {

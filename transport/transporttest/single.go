@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -189,7 +190,8 @@ func (e *env) singleStream(t *testing.T, first []string) {
 	events, end := e.events(t, nil)
 	snapshot := nextEvent(t, events, "snapshot")
 	m, err := decode(snapshot.data)
-	if err != nil || snapshot.id == "" || snapshot.id != m.Cursor {
+	cursor, tag, _ := strings.Cut(snapshot.id, "~")
+	if err != nil || cursor == "" || cursor != m.Cursor || tag != m.Tag {
 		broken(t, eventNames, "got %+v, %v", snapshot, err)
 	}
 	if got := rows(m); !slices.Equal(got, first) {
@@ -200,7 +202,7 @@ func (e *env) singleStream(t *testing.T, first []string) {
 	for got := []string(nil); len(got) == 0; {
 		change = nextEvent(t, events, "change")
 		m, err := decode(change.data)
-		if got = e.news(m); err != nil || change.id != m.Cursor || len(got) > 0 && got[0] != "item 2" {
+		if got = e.news(m); err != nil || strings.TrimSuffix(change.id, "~"+tag) != m.Cursor || len(got) > 0 && got[0] != "item 2" {
 			broken(t, eventNames, "got %+v, %v", change, err)
 		}
 	}
