@@ -265,10 +265,11 @@ func (f *windowFeed) feed() *mirror.Feed { return f.client.Feeds[1] }
 func (f *windowFeed) subscribe() string {
 	delete(f.ask, "cursor")
 	delete(f.ask, "bound")
+	delete(f.ask, "tag")
 	feed := f.feed()
 	feed.Answered = false
 	if feed.Cursor != "" {
-		f.ask["cursor"] = feed.Cursor
+		f.ask["cursor"], f.ask["tag"] = feed.Cursor, feed.Tag
 		if feed.Bound != nil {
 			f.ask["bound"] = feed.Bound
 		}
