@@ -10,12 +10,18 @@ import type { Problem } from "./types.ts";
 import { parse, type ClientMessage, type ResultMessage } from "./wire.ts";
 
 export interface Call {
-  _message: ClientMessage;
+  _message: ClientMessage & { mutation?: string; retry?: string };
   /** Ordered: the changes that the call caused on its feed came before. */
   _done(m: ResultMessage, ordered: boolean): void;
   _fail(e: LiveError): void;
   /** Sent, and the answer will never come. Without this the call is harmless and is sent again. */
   _lost?(e: LiveError): void;
+  /** A write whose answer is lost and that is sent again, for the server remembers its mutation. */
+  _missed?(): void;
+  /** Whether the answer is of no use any more. */
+  _over?(): boolean;
+  /** The cursor that was known when the write was sent first: should it have happened, then after this. */
+  _retry?: string | undefined;
   /** The feed that is to hear the echo. */
   _feed?: Feed;
   /** The socket that it was sent over. */
@@ -31,6 +37,9 @@ export class Calls {
   private _sent = new Map<number, Call>();
   /** The POST that is under way. One at a time, for the server has to see the calls in the order in which they were made. */
   private _post: AbortController | undefined;
+  /** After a POST that failed, the timer of the next, and how many failed in a row. */
+  private _rest: unknown;
+  private _failures = 0;
 
   constructor(client: Client) {
     this._client = client;
@@ -45,10 +54,12 @@ export class Calls {
 
   _flush(): void {
     const link = this._client._connection._link;
-    if (!link || this._post || !this._queue.length) return;
+    this._queue = this._queue.filter(c => !c._over?.());
+    if (!link || this._post || this._rest || !this._queue.length) return;
     const batch = this._queue.splice(0, link._send ? Infinity : BATCH);
     for (const call of batch) {
       call._link = link._send && link;
+      if (call._message.mutation) call._retry ??= call._feed?._cursor ?? this._client._newest();
       this._sent.set(call._message.id, call);
     }
     const messages = batch.map(c => c._message);
@@ -75,10 +86,18 @@ export class Calls {
     this._post = undefined;
     // Only an answer of the server itself says that nothing was done: a refusal, or trouble in the words of the protocol.
     const refused = error.status && (error.status < 500 || error.code !== "http");
-    for (const { _message } of batch) {
-      const call = this._take(_message.id);
-      if (call) refused ? call._fail(error) : this._miss(call, error);
-    }
+    const missed = batch.filter(c => this._take(c._message.id));
+    if (!missed.length || refused) this._failures = 0;
+    else this._rest = client._after(0, client._backoff(++this._failures), () => this._opened());
+    if (refused) for (const call of missed) this._refuse(call, error);
+    else this._miss(missed, error);
+    this._flush();
+  }
+
+  /** There is a connection, or it is time to try the one there is again. */
+  _opened(): void {
+    this._client._env.clearTimeout(this._rest);
+    this._rest = undefined;
     this._flush();
   }
 
@@ -90,7 +109,7 @@ export class Calls {
   _error(id: number | undefined, problem: Problem): void {
     const call = this._take(id);
     const error = new LiveError(problem);
-    if (call) call._fail(error);
+    if (call) this._refuse(call, error);
     else this._client._status._set({ error });
   }
 
@@ -101,23 +120,32 @@ export class Calls {
 
   /** The link is gone, and with it the answers to what it carried. */
   _broken(link: Link): void {
-    for (const [id, call] of [...this._sent]) {
-      if (call._link === link && this._take(id)) this._miss(call, unknown());
-    }
+    this._miss([...this._sent.values()].filter(c => c._link === link && this._take(c._message.id)), unknown());
     this._flush();
   }
 
   _close(): void {
     this._post?.abort();
+    this._client._env.clearTimeout(this._rest);
     const all = [...this._sent.values(), ...this._queue.splice(0)];
     this._sent.clear();
     for (const call of all) call._fail(closed());
   }
 
-  private _miss(call: Call, error: LiveError): void {
-    if (this._client._closed) call._fail(closed());
-    else if (call._lost) call._lost(error);
-    else this._queue.push(call);
+  /** Trouble of the server that a repetition runs into says nothing of the first time. */
+  private _refuse(call: Call, error: LiveError): void {
+    call._fail(call._message.retry && error.status >= 500 ? new LiveError({ code: "unknown_outcome" }) : error);
+  }
+
+  /** The answers to these calls will not come: reads, and writes that can be known again, are asked anew before anything later is. */
+  private _miss(calls: Call[], error: LiveError): void {
+    if (this._client._closed) return calls.forEach(c => c._fail(closed()));
+    const again = calls.filter(c => c._retry || !c._lost);
+    this._queue.unshift(...again);
+    for (const call of calls) {
+      if (!again.includes(call)) call._lost!(error);
+      else if ((call._message.retry = call._retry)) call._missed?.();
+    }
   }
 
   private _take(id: number | undefined): Call | undefined {

@@ -3,16 +3,19 @@
 import { Calls, type Call } from "./calls.ts";
 import { ChannelFeed } from "./channel.ts";
 import { Connection } from "./connection.ts";
+import { CountFeed } from "./count.ts";
+import { after } from "./cursor.ts";
 import { environment, memory } from "./env.ts";
-import { soon } from "./error.ts";
-import type { Feed } from "./feed.ts";
+import { quiet, soon, unknown } from "./error.ts";
+import { Feed } from "./feed.ts";
 import { Http } from "./http.ts";
-import { ListFeed } from "./list.ts";
+import { ListFeed, type ListSpec } from "./list.ts";
+import { fromWire, rowsOf } from "./rows.ts";
 import { Status } from "./status.ts";
-import type { Channel, Env, List, ListOptions, Live, Memory, Options } from "./types.ts";
-import type { ClientMessage } from "./wire.ts";
+import type { AnyLive, CallOptions, Channel, Count, Env, Explanation, Key, List, ListOptions, Memory, Options, Where } from "./types.ts";
+import type { ClientMessage, ResultMessage } from "./wire.ts";
 
-export class Client implements Live {
+export class Client implements AnyLive {
   status: Status;
   _options: Options;
   _env: Env;
@@ -42,11 +45,25 @@ export class Client implements Live {
     this._connection = new Connection(this);
   }
 
-  list<T extends object>(router: string, { where, order }: ListOptions = {}): List<T> {
-    // A copy of the filter as it will be on the wire: what the caller does to the object later changes nothing.
-    const options = JSON.parse(JSON.stringify({ where, order: order || undefined })) as ListOptions;
+  list<T extends object>(router: string, { where, order, limit, include }: ListOptions = {}): List<T> {
+    const options: ListSpec = copy({ where, order: order?.toString() || undefined, limit, include });
     const name = canonical(["list", router, options]);
     return this._feed(name, () => new ListFeed<T>(this, name, router, options));
+  }
+
+  count(router: string, { where }: { where?: Where } = {}): Count {
+    const options = copy({ where });
+    const name = canonical(["count", router, options]);
+    return this._feed(name, () => new CountFeed(this, name, router, options.where));
+  }
+
+  call(router: string, verb: string, { key, version, data }: CallOptions = {}): Promise<any> {
+    const message = { router, verb, key: key === undefined ? key : String(key), version, data };
+    return this._ask(message, m => ("data" in m ? m.data : m.row ? fromWire(m.row).fields : m.rows && rowsOf(m)), !/^(list|get)$/.test(verb));
+  }
+
+  explain(router: string, key: Key, { where }: { where?: Where } = {}): Promise<Explanation> {
+    return this._ask({ type: "explain", router, key: String(key), where }, m => m.data as Explanation);
   }
 
   channel<M>(channel: string): Channel<M> {
@@ -78,8 +95,27 @@ export class Client implements Live {
     return 500 + this._env.random() * (Math.min(20_000, 500 * 2 ** n) - 500);
   }
 
-  _call(message: Partial<Extract<ClientMessage, { type: "call" }>>, call: Omit<Call, "_message">): void {
+  _call(message: object, call: Omit<Call, "_message">): void {
     this._calls._add({ ...call, _message: { type: "call", id: this._nextID(), ...message } as ClientMessage });
+  }
+
+  /** Asks for what is shown nowhere. A write goes under a mutation; its feed, where it has one, is to hear the echo. */
+  _ask<R>(message: object, of: (m: ResultMessage) => R | Promise<R>, write: boolean | Feed = false): Promise<R> {
+    return quiet(new Promise<R>((resolve, reject) => {
+      this._call({ ...message, ...(write && { mutation: this._env.uuid() }) }, {
+        _done: m => resolve(of(m)),
+        _fail: e => reject(e.code === "unknown_outcome" ? unknown() : e),
+        ...(write && { _lost: reject }),
+        ...(write instanceof Feed && { _feed: write }),
+      });
+    }));
+  }
+
+  /** The newest cursor that is known of anything. */
+  _newest(): string | undefined {
+    let newest: string | undefined;
+    for (const { _cursor } of this._cache.values()) if (_cursor && after(_cursor, newest)) newest = _cursor;
+    return newest;
   }
 
   /** The message of this id is on its way: how long its answer takes is the lag. */
@@ -109,6 +145,9 @@ export class Client implements Live {
     return feed;
   }
 }
+
+/** A value as it will be on the wire: what the caller does to the object later changes nothing. */
+const copy = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 
 /** JSON with the members in order, so that equal things have equal text. */
 function canonical(value: unknown): string {

@@ -92,7 +92,7 @@ export class Connection {
     link._begin?.();
     _status._set({ transport: name, connected: true, error: undefined, degraded: false });
     this._upgradeLater();
-    _calls._flush();
+    _calls._opened();
   }
 
   /** A link broke, or never got through. */

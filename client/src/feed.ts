@@ -8,7 +8,7 @@ import type { ClientMessage, DataMessage, SnapshotMessage } from "./wire.ts";
 /** A wire subscription outlives its last listener by this: a component that is mounted again soon resumes for nothing. */
 const GRACE = 250;
 
-const LOADING: FeedStatus = Object.freeze({ state: "loading" });
+export const LOADING: FeedStatus = Object.freeze({ state: "loading" });
 
 export abstract class Feed {
   /** The id on the wire; 0 while not subscribed. Each subscribing takes a new one, so that answers to an earlier one are told apart. */
@@ -93,7 +93,7 @@ export abstract class Feed {
   _refused(problem: Problem): void {
     const error = new LiveError(problem);
     this._part();
-    if (problem.code === "malformed_cursor" && this._cursor) {
+    if ((problem.code === "malformed_cursor" || problem.errors?.["bound"]) && this._cursor) {
       this._cursor = undefined;
       this._join();
     } else if (error.status >= 500 || error.status === 429 || error.code === "id_in_use") {
@@ -121,6 +121,14 @@ export abstract class Feed {
 
   protected _dirty(): void {
     this._client._dirty(this);
+  }
+
+  /** Subscribes under a new id, because what is asked for is another thing now. What is known stays, and goes on from its cursor. */
+  protected _again(): void {
+    const id = this._id, { _connection } = this._client;
+    this._id = this._client._nextID();
+    _connection._changed(this, this._id);
+    _connection._changed(undefined, id);
   }
 
   private _join(): void {

@@ -20,6 +20,9 @@ export function makeRow(key: string, version: Version, fields: Fields, pending =
 
 export const fromWire = (row: WireRow): Row => makeRow(row.key, row.version, row.fields);
 
+/** The application's rows of an answer. */
+export const rowsOf = <T>({ rows = [] }: { rows?: WireRow[] }): readonly T[] => Object.freeze(rows.map(r => fromWire(r).fields as T));
+
 /** The key of a row that a list showed or a call returned. */
 export const keyOf = (row: object): string | undefined => known.get(row)?.key;
 

@@ -85,12 +85,15 @@ export class Session {
       }
       case "change":
       case "message":
+      case "count":
       case "cursor":
         for (const [query, ids] of this._queries) {
           if (m.type !== "cursor" && query !== m.query) continue;
           for (const id of ids) {
             const feed = this._living(id);
-            if (!feed || !after(m.cursor, feed._cursor)) continue;
+            // What was fetched, the fill of a window or a count, is how things are at its cursor: an equal one is news too.
+            const fetched = m.type === "count" || (m.type === "change" && "more" in m);
+            if (!feed || (fetched ? after(feed._cursor || "", m.cursor) : !after(m.cursor, feed._cursor))) continue;
             feed._cursor = m.cursor;
             if (m.type !== "cursor") feed._data(m);
             feed._moved();

@@ -8,10 +8,18 @@ export type Key = string | number;
 /** A filter of the protocol: an object is AND, an array is OR, `not` negates. */
 export type Where = { readonly [field: string]: unknown } | readonly Where[];
 
-export interface ListOptions {
-  where?: Where;
-  /** Fields to order by, separated by commas, "-" in front for descending. Without it rows stay in the server's order, new ones last. */
-  order?: string;
+/** What a list is asked for. W, O and I are the router's filter, its terms of order and its relations, where a schema names them. */
+export interface ListOptions<W = Where, O extends string = string, I extends string = string> {
+  where?: W;
+  /**
+   * Fields to order by, "-" in front for descending: one, an array of them, or without a schema several separated by commas. Without it
+   * rows stay in the server's order, new ones last.
+   */
+  order?: O | readonly O[];
+  /** Only the first so many rows. Without it all, or as many as the router gives at most: then the list is a window of so many. */
+  limit?: number;
+  /** Relations of the router: each row carries the rows that it relates to, which are live too, in a member of the relation's name. */
+  include?: readonly I[];
 }
 
 /** What of Storage is used to remember the transport that got through. */
@@ -115,27 +123,42 @@ export type Change<T> =
 
 export type Stop = () => void;
 
-/** A set of rows that follows the server. Two lists of the same router, where and order are one object. */
-export interface List<T> {
+/** One row of several that are updated together. Without a version the one that the list holds is sent. */
+export interface BulkUpdate<U> {
+  key: Key;
+  data: U;
+  version?: number;
+}
+
+/** A set of rows that follows the server. Two lists of the same router and options are one object. */
+export interface List<T, C = Partial<T>, U = Partial<T>> {
   /** What is known now, with the writes that are under way: a frozen array of frozen rows, the same until something changes. */
   readonly rows: readonly T[];
   readonly status: FeedStatus;
   /** Resolves with the rows when they are first known, and subscribes until then. */
   readonly ready: Promise<readonly T[]>;
-  /** Calls f at once with what is known, and then whenever the rows or the status changed. */
+  /** Whether there may be rows beyond the last one of a list with a limit. */
+  readonly hasMore: boolean;
+  /** Grows a list with a limit by n rows, by default the limit that it was made with; resolves when they are there. Nothing comes twice. */
+  more(n?: number): Promise<void>;
+  /** Calls f at once with what is known, and then whenever the rows, hasMore or the status changed. */
   subscribe(f: (rows: readonly T[], status: FeedStatus) => void): Stop;
-  /** "change": each change as the server sends it, before the rows that it makes. */
+  /** "change": each change as the server sends it, without what the row relates to, before the rows that it makes. */
   on(event: "change", f: (change: Change<T>) => void): Stop;
   /** "error": each write that was refused and rolled back. */
   on(event: "error", f: (error: LiveErrorLike) => void): Stop;
   /** Shows the row at once; resolves with the server's row, or rolls back and rejects with a LiveError. */
-  create(data: Partial<T>): Promise<T | undefined>;
+  create(data: C): Promise<T | undefined>;
+  /** Several rows, all of them or none, and shown when they come back. */
+  create(rows: readonly C[]): Promise<readonly T[]>;
   /** Sends the numeric version that the list holds of the row, unless one is given. */
-  update(key: Key, data: Partial<T>, options?: { version?: number }): Promise<T | undefined>;
+  update(key: Key, data: U, options?: { version?: number }): Promise<T | undefined>;
+  update(rows: readonly BulkUpdate<U>[]): Promise<readonly T[]>;
   delete(key: Key, options?: { version?: number }): Promise<void>;
-  /** Asks the server for one row, whether this list shows it or not. */
+  delete(keys: readonly Key[]): Promise<void>;
+  /** Asks the server for one row, whether this list shows it or not. What it relates to does not come with it. */
   get(key: Key): Promise<T>;
-  /** Asks the server for the rows once, without a subscription. */
+  /** Asks the server for the rows once, without a subscription; and for what they relate to, where the list includes that. */
   fetch(): Promise<readonly T[]>;
   key(row: T): string | undefined;
   /** Whether the row shows a write that the server has not answered yet. */
@@ -152,8 +175,31 @@ export interface Channel<M> {
   publish(message: M): Promise<void>;
 }
 
-export interface Live {
-  list<T extends object = Record<string, unknown>>(router: string, options?: ListOptions): List<T>;
+/** How many rows there are. Two counts of the same router and where are one object. */
+export interface Count {
+  /** Undefined until it is known. */
+  readonly value: number | undefined;
+  readonly status: FeedStatus;
+  /** Calls f at once with what is known, and then whenever it changed. */
+  subscribe(f: (value: number | undefined, status: FeedStatus) => void): Stop;
+}
+
+export interface CallOptions<In = unknown> {
+  /** The row that the verb is of. */
+  key?: Key;
+  /** The version that the caller saw of it. */
+  version?: number;
+  data?: In;
+}
+
+/** Whether the caller sees a row in a list, and why. */
+export interface Explanation {
+  visible: boolean;
+  because: string;
+}
+
+/** What a client has, whatever its routers are. */
+export interface LiveBase {
   channel<M = unknown>(name: string): Channel<M>;
   readonly status: {
     readonly current: ConnectionStatus;
@@ -163,3 +209,94 @@ export interface Live {
   /** Ends everything: lists and channels are closed, calls that wait are rejected. */
   close(): void;
 }
+
+/** A client without a schema: the caller says what the rows are. */
+export interface AnyLive extends LiveBase {
+  list<T extends object = Record<string, unknown>>(router: string, options?: ListOptions): List<T>;
+  count(router: string, options?: { where?: Where }): Count;
+  /** Calls a verb, mostly one of the router's own. Resolves with its data, or else with the row or the rows of the answer. */
+  call<R = unknown>(router: string, verb: string, options?: CallOptions): Promise<R>;
+  /** Why the caller sees a row in such a list, or does not. Only a server that is being debugged tells. */
+  explain(router: string, key: Key, options?: { where?: Where }): Promise<Explanation>;
+}
+
+// ---- schemas. A generator writes an interface that names the routers of an application and describes each by a RouterType, out of the
+// types below; connect<Routers>(url) then refuses what the server would refuse. test/types/routers.ts is an example of such a file.
+
+/** One router of a schema. */
+export interface RouterType {
+  /** A row as it is published. */
+  row: object;
+  /** Mostly a Filter. */
+  where: unknown;
+  /** Mostly an Order. */
+  order: string;
+  /** What create and update take: never for a router without. */
+  create: unknown;
+  update: unknown;
+  /** The verbs of its own: what each takes and gives (undefined for nothing), and whether it is of one row. */
+  verbs: { [name: string]: { in: unknown; out: unknown; row: boolean } };
+  /** By the name of the relation, the type of the member that it adds to a row, once it is known. */
+  include: { [name: string]: unknown };
+}
+
+interface Values {
+  bool: boolean;
+  int: number;
+  float: number;
+  text: string;
+  /** As RFC 3339 writes it. */
+  time: string;
+  opaque: unknown;
+}
+
+/** A field that is compared by equality only, and has values of type V: a word out of several, a UUID. */
+export interface Only<V> {
+  only: V;
+}
+
+/** The types of the fields that can be filtered by. "?" behind a name: it may be null. */
+export type FieldTypes = { [field: string]: keyof Values | `${keyof Values}?` | Only<unknown> };
+
+type Value<F> = F extends Only<infer V> ? V : F extends keyof Values ? Values[F] : F extends `${infer N extends keyof Values}?` ? Values[N] | null : never;
+
+/** The lookups that a field of a type has. */
+type Lookups<F, V = Value<F>> = { eq?: V; ne?: V; in?: readonly V[]; isnull?: boolean }
+  & (F extends "int" | "float" | "text" | "time" | "int?" | "float?" | "text?" | "time?" ? { lt?: NonNullable<V>; lte?: NonNullable<V>; gt?: NonNullable<V>; gte?: NonNullable<V> } : unknown)
+  & (F extends "text" | "text?" ? { contains?: string; icontains?: string; startswith?: string } : unknown);
+
+type Flat<F, K extends keyof F & string = keyof F & string> = K extends unknown ? `${K}__${keyof Lookups<F[K]> & string}` : never;
+
+/** A filter over the fields: a value or lookups for each, lookups behind "__", `not`, and arrays for OR. */
+export type Filter<F extends FieldTypes> =
+  | readonly Filter<F>[]
+  | ({ readonly [K in keyof F]?: Value<F[K]> | Lookups<F[K]> }
+    & { readonly [P in Flat<F>]?: P extends `${infer K}__${infer L}` ? (L extends keyof Lookups<F[K]> ? Lookups<F[K]>[L] : never) : never }
+    & { readonly not?: Filter<F> });
+
+/** A term of an order: a field, or with "-" in front descending. */
+export type Order<F extends string> = F | `-${F}`;
+
+/** A row with the members that its relations add: undefined until they are known. */
+export type Included<R extends RouterType, I> = [I] extends [never] ? R["row"] : R["row"] & { readonly [K in I & keyof R["include"]]: R["include"][K] | undefined };
+
+type VerbOptions<V extends { in: unknown; row: boolean }> = ({} extends V["in"] ? { data?: V["in"] } : undefined extends V["in"] ? { data?: V["in"] } : { data: V["in"] })
+  & (V["row"] extends true ? { key: Key; version?: number } : unknown);
+
+/** A client that knows the routers of a schema. */
+export interface TypedLive<S extends { [N in keyof S]: RouterType }> extends LiveBase {
+  list<N extends keyof S & string, I extends keyof S[N]["include"] & string = never>(
+    router: N,
+    options?: ListOptions<S[N]["where"], S[N]["order"], I>,
+  ): List<Included<S[N], I>, S[N]["create"], S[N]["update"]>;
+  count<N extends keyof S & string>(router: N, options?: { where?: S[N]["where"] }): Count;
+  call<N extends keyof S & string, V extends keyof S[N]["verbs"] & string>(
+    router: N,
+    verb: V,
+    ...options: {} extends VerbOptions<S[N]["verbs"][V]> ? [options?: VerbOptions<S[N]["verbs"][V]>] : [options: VerbOptions<S[N]["verbs"][V]>]
+  ): Promise<S[N]["verbs"][V]["out"]>;
+  explain<N extends keyof S & string>(router: N, key: Key, options?: { where?: S[N]["where"] }): Promise<Explanation>;
+}
+
+/** What connect returns: for a schema if there is one. */
+export type Live<S = undefined> = [S] extends [undefined] ? AnyLive : S extends { [N in keyof S]: RouterType } ? TypedLive<S> : never;

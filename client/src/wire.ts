@@ -17,16 +17,29 @@ export interface WireChange {
   version?: number | string;
   fields?: Fields;
   mutation?: string;
+  /** The row's place in its window. A client that orders by itself has no use for it. */
+  at?: number;
 }
 
-export type Verb = "list" | "get" | "create" | "update" | "delete";
+/** Where the rows stand that a row relates to: in the member that the row's `key` names, or in rows whose `field` names the row. */
+export interface WireRelation {
+  router: string;
+  /** The field that holds the key of the other row, and (by) the field that this key is found in. Behind `through` of the row between. */
+  key?: string;
+  by?: string;
+  /** The field of the other rows (of the rows between) that holds this row's key. */
+  field?: string;
+  /** The router of the rows between. */
+  through?: string;
+}
 
 /** Members that are undefined are left out by JSON.stringify: the server refuses members that it does not know, not absent ones. */
 export type ClientMessage =
-  | { type: "subscribe"; id: number; router?: string; channel?: string; where?: Where; order?: string; cursor?: string }
+  | { type: "subscribe"; id: number; router?: string; channel?: string; where?: Where; order?: string; limit?: number; include?: readonly string[]; count?: true; cursor?: string; bound?: unknown[] }
   | { type: "unsubscribe"; id: number }
   | { type: "publish"; id: number; channel: string; data: unknown }
-  | { type: "call"; id: number; router: string; verb: Verb; key?: string; version?: number; data?: unknown; where?: Where; order?: string; mutation?: string }
+  | { type: "call"; id: number; router: string; verb: string; key?: string; version?: number; data?: unknown; where?: Where; order?: string; limit?: number; include?: readonly string[]; mutation?: string; retry?: string }
+  | { type: "explain"; id: number; router: string; key: string; where?: Where }
   | { type: "ping"; id: number };
 
 export interface SnapshotMessage {
@@ -35,7 +48,13 @@ export interface SnapshotMessage {
   query: string;
   cursor: string;
   reason?: string;
+  /** The effective order, ended by the key field. */
+  order?: string;
+  limit?: number;
+  more?: boolean;
+  relations?: Record<string, WireRelation>;
   rows?: WireRow[];
+  count?: number;
 }
 
 export interface ResultMessage {
@@ -44,10 +63,14 @@ export interface ResultMessage {
   cursor?: string;
   row?: WireRow;
   rows?: WireRow[];
+  order?: string;
+  relations?: Record<string, WireRelation>;
+  data?: unknown;
 }
 
 export type DataMessage =
-  | { type: "change"; query: string; cursor: string; changes: WireChange[] }
+  | { type: "change"; query: string; cursor: string; more?: boolean; changes: WireChange[] }
+  | { type: "count"; query: string; cursor: string; count: number }
   | { type: "message"; query: string; cursor: string; messages: unknown[] };
 
 export type ServerMessage =

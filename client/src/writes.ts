@@ -6,8 +6,9 @@
 //     not match the list's where has none). Until then the row of the result is shown in place of the guess;
 //   - it is refused: then it is rolled back, in a conflict to the row as it is now.
 // Writes to one row are sent one after another, each with the version that the one before left. A write that was sent and whose answer
-// was lost with the connection is never sent again, for it may have happened: when the list lives again it waits a little for the echo.
-// If none comes it is rolled back and rejected with "connection_lost"; should it have happened after all, its change comes like anybody's.
+// was lost with the connection is sent again, for the server knows its mutation and does not do it twice. Where the server cannot know
+// any more, or no cursor was known, from which on it could look, it may have happened: the list waits a little for the echo. If none
+// comes it is rolled back and rejected with "connection_lost"; should it have happened after all, its change comes like anybody's.
 
 import { after, older } from "./cursor.ts";
 import { LiveError, quiet, unknown } from "./error.ts";
@@ -25,7 +26,8 @@ interface Write {
   _data: Fields;
   _version: number | undefined;
   _mutation: string;
-  _state: "waiting" | "sent" | "lost" | "answered";
+  /** "again": the answer was lost, and it is sent once more; "lost": nobody can know. */
+  _state: "waiting" | "sent" | "again" | "lost" | "answered";
   _echoed: boolean;
   /** The guess, and the row on which it was made: the same guess as long as that is the same. */
   _guess?: Row;
@@ -70,7 +72,7 @@ export class Writes {
       };
       if (key === undefined) w._guess = makeRow(w._key, undefined, { ...data }, true);
       // The version that the writer saw is the one held now; behind another own write it is the one which that leaves.
-      else if (!this._ahead(w)) w._version ??= this._held(w);
+      else if (!this._ahead(w)) w._version ??= this._held(w._key);
       this._all.push(w);
       this._list._changed();
       if (!this._ahead(w)) this._send(w);
@@ -106,8 +108,8 @@ export class Writes {
     const w = mutation && this._all.find(w => w._mutation === mutation);
     if (!w) return;
     w._echoed = true;
-    if (w._verb === "create") this._keys.set(w._key, key);
-    if (w._state === "lost") this._finish(w, version);
+    this._named(w, key);
+    if (/again|lost/.test(w._state)) this._finish(w, version);
     else if (w._state === "answered") this._drop(w);
   }
 
@@ -144,8 +146,9 @@ export class Writes {
     return;
   }
 
-  private _held(w: Write): number | undefined {
-    return numeric(this._overlay(this._list._base._all).get(this._real(w._key))?.version);
+  /** The version that is held of a row, when it is a number. */
+  _held(key: string): number | undefined {
+    return numeric(this._overlay(this._list._base._all).get(this._real(key))?.version);
   }
 
   private _send(w: Write): void {
@@ -161,21 +164,42 @@ export class Writes {
     }, {
       _feed: list,
       _done: (m, ordered) => this._result(w, m, ordered),
-      _fail: e => this._refuse(w, e),
-      _lost: () => {
-        w._state = "lost";
-        if (w._echoed) this._finish(w, undefined);
-        else if (!list._id) this._lose(w);
-        else if (list._client._connection._link) this._alive(true);
+      _fail: e => {
+        // An echo may have told meanwhile.
+        if (w._state === "answered") return;
+        if (e.code === "unknown_outcome") this._missing(w);
+        else this._refuse(w, e);
       },
+      _lost: () => this._missing(w),
+      _missed: () => {
+        w._state = "again";
+        if (w._echoed) this._finish(w, undefined);
+      },
+      _over: () => w._state === "answered",
     });
   }
 
+  /** Nobody can tell any more whether it happened, but its echo. */
+  private _missing(w: Write): void {
+    w._state = "lost";
+    if (w._echoed) this._finish(w, undefined);
+    else if (!this._list._id) this._lose(w);
+    else if (this._list._client._connection._link) this._alive(true);
+  }
+
+  /** A row that was created here has got its key. */
+  private _named(w: Write, key: string): void {
+    if (w._verb !== "create") return;
+    this._keys.set(w._key, key);
+    this._list._related?._named(w._key, key);
+  }
+
   private _result(w: Write, m: ResultMessage, ordered: boolean): void {
+    if (w._state === "answered") return;
     w._cursor = m.cursor;
     if (m.row) {
       w._row = fromWire(m.row);
-      if (w._verb === "create") this._keys.set(w._key, m.row.key);
+      this._named(w, m.row.key);
     }
     const done = w._echoed || ordered || this._passed(w);
     this._finish(w, m.row?.version, done);

@@ -77,7 +77,7 @@ async function run(seed: number): Promise<void> {
 
   // The rows are the server's, in its order; and no write is left hanging.
   const truth = [...server.rows.values()].filter(r => r.fields["done"] === false);
-  truth.sort((a, b) => Number(b.fields["n"]) - Number(a.fields["n"]) || (a.key < b.key ? -1 : 1));
+  truth.sort((a, b) => Number(b.fields["n"]) - Number(a.fields["n"]) || Number(a.key) - Number(b.key));
   assert.deepEqual(list.rows, truth.map(r => r.fields));
   assert.ok(list.rows.every(r => !list.pending(r)));
 

@@ -13,7 +13,7 @@ import type { TransportName } from "../src/types.ts";
 import { Server } from "./server.ts";
 
 // The typings are the sources'.
-const same: { connect: typeof builtConnect; LiveError: typeof BuiltError; keyOf: typeof builtKey } = source;
+const same: { connect: typeof builtConnect<undefined>; LiveError: typeof BuiltError; keyOf: typeof builtKey } = source;
 void same;
 
 async function listen(server: Server): Promise<{ url: string; close(): void }> {

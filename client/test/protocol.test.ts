@@ -107,6 +107,82 @@ const client: Record<string, () => Promise<Script>> = {
     await settle(2);
     return s;
   },
+  async "client-subscribe-window"() {
+    const s = at(1);
+    s.live.list("todos", { order: "-created_at", limit: 2 }).subscribe(() => {});
+    await s.hello();
+    return s;
+  },
+  async "client-subscribe-window-resume"() {
+    const s = at(1);
+    const list = s.live.list("todos", { order: "-created_at", limit: 2 });
+    list.subscribe(() => {});
+    await s.hello();
+    await s.say(file("server-snapshot-window"));
+    s.socket.drop();
+    void list.more(1);
+    // The same id, as a file has only one.
+    (list as unknown as { _id: number })._id = 1;
+    await s.clock.advance(1000);
+    await s.hello();
+    return s;
+  },
+  async "client-subscribe-include"() {
+    const s = at(1);
+    s.live.list("orders", { order: "id", include: ["owner", "lines", "tags"] }).subscribe(() => {});
+    await s.hello();
+    return s;
+  },
+  async "client-subscribe-count"() {
+    const s = at(3);
+    s.live.count("todos", { where: { done: false } }).subscribe(() => {});
+    await s.hello();
+    return s;
+  },
+  async "client-call-verb"() {
+    const s = at(9, uuid("a"));
+    void s.live.call("todos", "archive", { key: 42, data: { reason: "done" } });
+    await s.hello();
+    return s;
+  },
+  async "client-call-create-bulk"() {
+    const s = at(10, uuid("b"));
+    void s.live.list("todos").create([{ title: "milk" }, { title: "eggs" }]);
+    await s.hello();
+    return s;
+  },
+  async "client-call-update-bulk"() {
+    const s = at(10, uuid("c"));
+    await holding(s, ["42", 8, milk], ["43", 1, { ...milk, id: 43 }]);
+    void s.live.list("todos").update([{ key: 42, data: { done: false } }, { key: 43, data: { done: true } }]);
+    await settle(2);
+    return s;
+  },
+  async "client-call-delete-bulk"() {
+    const s = at(11, uuid("d"));
+    await holding(s, ["42", 9, milk], ["43", 2, { ...milk, id: 43 }]);
+    void s.live.list("todos").delete([42, 43]);
+    await settle(2);
+    return s;
+  },
+  async "client-call-retry"() {
+    const s = at(5, uuid("7"));
+    s.live.list("todos").subscribe(() => {});
+    await s.hello();
+    await s.say({ type: "snapshot", id: 5, query: "k3", cursor: "4fk2m9qa.2sy", rows: [] });
+    void s.live.list("todos").create({ title: "milk" });
+    await settle(2);
+    s.socket.drop();
+    await s.clock.advance(1000);
+    await s.hello();
+    return s;
+  },
+  async "client-explain"() {
+    const s = at(13);
+    void s.live.explain("todos", 42, { where: { done: false } });
+    await s.hello();
+    return s;
+  },
   async "client-ping"() {
     const s = at(9);
     await s.hello();
@@ -147,12 +223,37 @@ async function scene(): Promise<Scene> {
   return scene;
 }
 
-/** What a subscription of the scene would ask for next: its cursor. */
-async function cursorOf({ s }: Scene): Promise<string | undefined> {
+/** The window of the examples. */
+async function window() {
+  const s = at(1);
+  const list = s.live.list("todos", { order: "-created_at", limit: 2 });
+  list.subscribe(() => {});
+  await s.hello();
+  await s.say(file("server-snapshot-window"));
+  return { s, list };
+}
+
+/** The count of the examples. */
+async function counted() {
+  const s = at(3);
+  const count = s.live.count("todos", { where: { done: false } });
+  count.subscribe(() => {});
+  await s.hello();
+  await s.say(file("server-snapshot-count"));
+  return { s, count };
+}
+
+/** What the last subscription asks for at the next connection. */
+async function asked(s: Script) {
   s.socket.drop();
   await s.clock.advance(1000);
   await s.hello();
-  return s.last("subscribe").cursor;
+  return s.last("subscribe");
+}
+
+/** What a subscription of the scene would ask for next: its cursor. */
+async function cursorOf({ s }: Scene): Promise<string | undefined> {
+  return (await asked(s)).cursor;
 }
 
 const server: Record<string, () => Promise<void>> = {
@@ -169,6 +270,63 @@ const server: Record<string, () => Promise<void>> = {
     assert.deepEqual(c.rows, [milk]);
     assert.equal(c.state(), "live");
     assert.equal(await cursorOf(c), "4fk2m9qa.2sy");
+  },
+  async "server-snapshot-window"() {
+    const { list } = await window();
+    assert.deepEqual([list.rows.map(r => r["id"]), list.hasMore, list.status.state], [[62, 61], true, "live"]);
+  },
+  async "server-snapshot-limit"() {
+    const s = at(1);
+    const list = s.live.list("todos");
+    list.subscribe(() => {});
+    await s.hello();
+    await s.say(file("server-snapshot-limit"));
+    assert.deepEqual([list.rows.length, list.hasMore], [1, true]);
+    assert.deepEqual(await asked(s), { type: "subscribe", id: 1, router: "todos", limit: 1, cursor: "4fk2m9qa.2sy", bound: [61] });
+  },
+  async "server-snapshot-relations"() {
+    const s = at(1);
+    s.live.list("orders", { order: "id", include: ["owner", "lines", "tags"] }).subscribe(() => {});
+    await s.hello();
+    await s.say(file("server-snapshot-relations"));
+    assert.deepEqual(s.sent.slice(1).map(m => m.type === "subscribe" && [m.router, m.where]), [
+      ["users", { id: { in: [7] } }], ["lines", { order_id: { in: [5] } }], ["order_tags", { order_id: { in: [5] } }],
+    ]);
+    await s.say({ type: "snapshot", id: 4, query: "t", cursor: "4fk2m9qa.2sy", rows: [{ key: "1", fields: { id: 1, order_id: 5, tag_id: 9 } }] });
+    assert.deepEqual([s.last("subscribe").router, s.last("subscribe").where], ["tags", { id: { in: [9] } }]);
+    s.live.close();
+  },
+  async "server-snapshot-count"() {
+    const { count } = await counted();
+    assert.deepEqual([count.value, count.status.state], [12, "live"]);
+  },
+  async "server-count"() {
+    const { s, count } = await counted();
+    await s.say(file("server-count"));
+    assert.equal(count.value, 13);
+    assert.equal((await asked(s)).cursor, "4fk2m9qa.2t8");
+  },
+  async "server-change-window"() {
+    const { s, list } = await window();
+    await s.say(file("server-change-window"));
+    assert.deepEqual(list.rows.map(r => r["id"]), [63, 62]);
+    assert.deepEqual((await asked(s)).bound, ["2026-11-22T11:00:00Z", 62]);
+  },
+  async "server-change-fill"() {
+    const { s, list } = await window();
+    const more = outcome(list.more(1));
+    await settle(2);
+    await s.say({ type: "resumed", id: 2, query: "w3", cursor: "4fk2m9qa.2sy" }, file("server-change-fill"));
+    assert.deepEqual([list.rows.map(r => r["id"]), list.hasMore, more.is], [[62, 61, 60], false, undefined]);
+    assert.deepEqual((await asked(s)).bound, ["2026-11-22T09:00:00Z", 60]);
+  },
+  async "server-result-data"() {
+    const s = at(9);
+    const p = outcome(s.live.call("todos", "archive", { key: 42 }));
+    await s.hello();
+    await s.say(file("server-result-data"));
+    assert.deepEqual(p.is, { archived: true });
+    s.live.close();
   },
   async "server-resumed"() {
     const c = await scene();

@@ -1,18 +1,37 @@
-// A server of the protocol for tests: one router "todos" over a log in memory, channels, and all four transports. It is as
+// A server of the protocol for tests: routers over a log in memory, channels, and all four transports. It is as
 // faithful as it has to be to find a client out, and can be told to be as bad as a network is.
 
 import type { Memory, TransportName } from "../src/types.ts";
-import type { ClientMessage, Fields, ServerMessage, WireChange, WireRow } from "../src/wire.ts";
+import { comparator } from "../src/order.ts";
+import type { ClientMessage, Fields, ServerMessage, WireChange, WireRelation, WireRow } from "../src/wire.ts";
 
 type Where = Record<string, unknown> | undefined;
-interface Entry { pos: number; key: string; was?: WireRow | undefined; now?: WireRow | undefined; mutation?: string | undefined; channel?: string; message?: unknown }
-interface Sub { id: number; query: string; where: Where; channel: string | undefined; pos: number }
+interface Entry { pos: number; router: string; key: string; was?: WireRow | undefined; now?: WireRow | undefined; mutation?: string | undefined; channel?: string; message?: unknown }
+interface Sub {
+  id: number; query: string; router: string; where: Where; channel: string | undefined; pos: number;
+  /** Of a window: its effective order, and what the client holds by now. */
+  limit?: number | undefined; order: string; held: Map<string, WireRow>; bound?: unknown[] | undefined;
+  /** Of a count: what was said last. */
+  count?: number | undefined;
+}
 
-const matches = (where: Where, row: WireRow | undefined) => !!row && Object.entries(where ?? {}).every(([k, v]) => row.fields[k] === v);
+const matches = (where: Where, row: WireRow | undefined) => !!row && Object.entries(where ?? {}).every(([k, v]) =>
+  v instanceof Object ? (v as { in: unknown[] }).in.includes(row.fields[k]) : row.fields[k] === v);
+const boundOf = (order: string, row: WireRow) => order.split(",").map(f => row.fields[f.replace("-", "")] ?? null);
 
 export class Server {
   epoch = "ep";
+  /** The rows of the router "todos", and those of all. */
   rows = new Map<string, WireRow>();
+  tables = new Map([["todos", this.rows]]);
+  /** What "todos" was after each position. */
+  states: WireRow[][] = [[]];
+  relations: Record<string, WireRelation> = {};
+  /** The answers to writes, by mutation. */
+  memory = new Map<string, ServerMessage>();
+  /** Rows that come in for others are fetched, not at hand. */
+  fetches = false;
+  maxLimit = 1000;
   log: Entry[] = [];
   pos = 0;
   /** Positions up to this one are forgotten. */
@@ -39,22 +58,35 @@ export class Server {
     return `${this.epoch}.${pos.toString(36).padStart(4, "0")}`;
   }
 
-  write(key: string, fields: Fields | undefined, mutation?: string): WireRow | undefined {
-    const was = this.rows.get(key);
+  table(router: string): Map<string, WireRow> {
+    const table = this.tables.get(router) ?? new Map<string, WireRow>();
+    this.tables.set(router, table);
+    return table;
+  }
+
+  /** The calls that came, and which of their mutations. */
+  get calls(): Extract<ClientMessage, { type: "call" }>[] {
+    return this.received.map(r => r.m).filter(m => m.type === "call");
+  }
+
+  write(key: string, fields: Fields | undefined, mutation?: string, router = "todos"): WireRow | undefined {
+    const rows = this.table(router);
+    const was = rows.get(key);
     const version = (was ? (was.version as number) : 0) + 1;
     const now = fields && { key, version, fields: { id: Number(key), ...was?.fields, ...fields } };
-    if (now) this.rows.set(key, now);
-    else this.rows.delete(key);
-    this.append({ key, was, now, mutation });
+    if (now) rows.set(key, now);
+    else rows.delete(key);
+    this.append({ router, key, was, now, mutation });
     return now;
   }
 
   publish(channel: string, message: unknown): void {
-    this.append({ key: "", channel, message });
+    this.append({ router: "", key: "", channel, message });
   }
 
   append(e: Omit<Entry, "pos">): void {
     this.log.push({ ...e, pos: ++this.pos });
+    this.states.push([...this.rows.values()]);
     this.wake();
   }
 
@@ -79,6 +111,12 @@ export class Server {
   /** What a position has to say to a subscription. */
   private news(sub: Sub): ServerMessage[] {
     const out: ServerMessage[] = [];
+    if (sub.count !== undefined) {
+      const count = this.visible(sub.router, sub.where).length;
+      if (count !== sub.count) out.push({ type: "count", query: sub.query, cursor: this.cursor(), count: (sub.count = count) });
+      return out;
+    }
+    if (sub.limit) return this.windowNews(sub);
     for (const e of this.log) {
       if (e.pos <= sub.pos) continue;
       const cursor = this.cursor(e.pos);
@@ -86,7 +124,7 @@ export class Server {
         if (e.channel === sub.channel) out.push({ type: "message", query: sub.query, cursor, messages: [e.message] });
         continue;
       }
-      if (e.channel !== undefined) continue;
+      if (e.channel !== undefined || e.router !== sub.router) continue;
       const saw = matches(sub.where, e.was), sees = matches(sub.where, e.now);
       const { key, was, now } = e;
       const c = (op: WireChange["op"], fields?: Fields): ServerMessage => ({
@@ -101,29 +139,116 @@ export class Server {
     return out;
   }
 
-  private visible(where: Where): WireRow[] {
-    return [...this.rows.values()].filter(r => matches(where, r));
+  private visible(router: string, where: Where): WireRow[] {
+    return [...this.table(router).values()].filter(r => matches(where, r));
+  }
+
+  /** The rows of "todos" in a window's order, as they were at a position. */
+  private ordered(sub: Sub, pos: number): WireRow[] {
+    return this.states[pos]!.filter(r => matches(sub.where, r)).sort(comparator(sub.order));
+  }
+
+  /** Of ordered rows those up to the bound, and those beyond it. */
+  private split(sub: Sub, rows: WireRow[]): [WireRow[], WireRow[]] {
+    const end = sub.bound && { key: "", fields: Object.fromEntries(sub.order.split(",").map((f, i) => [f.replace("-", ""), sub.bound![i]])) };
+    // Equal in the whole order is the same row.
+    const beyond = (r: WireRow) => !!end && comparator(sub.order)({ ...r, key: "" }, end) > 0;
+    return [rows.filter(r => !beyond(r)), rows.filter(beyond)];
+  }
+
+  private settleBound(sub: Sub, more?: boolean): void {
+    const last = [...sub.held.values()].sort(comparator(sub.order)).pop();
+    if (sub.held.size === sub.limit || more) sub.bound = last && boundOf(sub.order, last);
+    else if (more === false) sub.bound = undefined;
+  }
+
+  private windowNews(sub: Sub): ServerMessage[] {
+    const out: ServerMessage[] = [];
+    const row = (r: WireRow) => ({ key: r.key, version: r.version!, fields: r.fields });
+    for (const e of this.log) {
+      if (e.pos <= sub.pos || e.router !== "todos") continue;
+      const [within, beyond] = this.split(sub, this.ordered(sub, e.pos));
+      const now = within.slice(0, sub.limit);
+      // One that went may be replaced at once.
+      if (!this.fetches && now.length < sub.limit!) now.push(...beyond.splice(0, sub.limit! - now.length));
+      const changes: WireChange[] = [];
+      for (const was of sub.held.values()) {
+        if (now.some(r => r.key === was.key)) continue;
+        const own = e.key === was.key;
+        const version = own ? (e.now?.version ?? Number(was.version) + 1) : was.version!;
+        changes.push({ op: own && !e.now ? "delete" : "leave", key: was.key, version, ...(own && e.mutation && { mutation: e.mutation }) });
+      }
+      now.forEach((r, at) => {
+        const held = sub.held.get(r.key), mutation = r.key === e.key && e.mutation ? { mutation: e.mutation } : {};
+        if (!held) changes.push({ op: e.key === r.key && !e.was ? "create" : "enter", at, ...row(r), ...mutation });
+        else if (held.version !== r.version) {
+          changes.push({ op: "update", key: r.key, version: r.version!, fields: Object.fromEntries(Object.entries(r.fields).filter(([k, v]) => held.fields[k] !== v)), ...mutation });
+        }
+      });
+      sub.held = new Map(now.map(r => [r.key, r]));
+      this.settleBound(sub);
+      if (changes.length) out.push({ type: "change", query: sub.query, cursor: this.cursor(e.pos), changes });
+    }
+    sub.pos = this.pos;
+    if (sub.held.size < sub.limit! && sub.bound) {
+      const [, beyond] = this.split(sub, this.ordered(sub, this.pos));
+      const changes = beyond.splice(0, sub.limit! - sub.held.size).map((r, i): WireChange => ({ op: "enter", at: sub.held.size + i, ...row(r) }));
+      for (const c of changes) sub.held.set(c.key, this.rows.get(c.key)!);
+      this.settleBound(sub, beyond.length > 0);
+      out.push({ type: "change", query: sub.query, cursor: this.cursor(), more: beyond.length > 0, changes });
+    }
+    return out;
+  }
+
+  /** What a list says besides its cursor, to a subscription or a call. */
+  private listing(m: Extract<ClientMessage, { type: "subscribe" | "call" }>): { rows: WireRow[]; order?: string; limit?: number; more?: boolean; relations?: Record<string, WireRelation> } {
+    const all = this.visible(m.router!, m.where as Where);
+    const order = (m.order ? m.order + "," : "") + "id";
+    if (m.order || m.limit) all.sort(comparator(order));
+    return {
+      rows: m.limit ? all.slice(0, m.limit) : all,
+      ...((m.order || m.limit) && { order }),
+      ...(m.limit && { more: all.length > m.limit }),
+      ...(m.include && { relations: Object.fromEntries(m.include.map(name => [name, this.relations[name]!])) }),
+    };
+  }
+
+  private subscribe(m: Extract<ClientMessage, { type: "subscribe" }>, subs: Map<number, Sub>): ServerMessage {
+    const query = "q" + m.id + "x" + this.attempts.length;
+    const sub: Sub = {
+      id: m.id, query, router: m.router ?? "", where: m.where as Where, channel: m.channel, pos: this.pos,
+      limit: m.limit, order: (m.order ? m.order + "," : "") + "id", held: new Map(), bound: m.bound,
+    };
+    const refuse = (status: number, code: string): ServerMessage => ({ type: "error", id: m.id, problem: { status, code, detail: code } });
+    if (m.router === "secret") return refuse(403, "forbidden");
+    if (m.limit && m.limit > this.maxLimit) return refuse(400, "limit_too_large");
+    if (m.bound && !m.cursor) return refuse(400, "malformed_message");
+    subs.set(m.id, sub);
+    const [epoch, pos] = (m.cursor ?? "").split(".") as [string, string];
+    const at = parseInt(pos, 36);
+    const lost = epoch !== this.epoch || at < this.floor;
+    if (m.count) {
+      sub.count = this.visible(sub.router, sub.where).length;
+      if (!lost && at === this.pos) return { type: "resumed", id: m.id, query, cursor: m.cursor! };
+      return { type: "snapshot", id: m.id, query, cursor: this.cursor(), count: sub.count };
+    }
+    if (lost) {
+      const { rows, ...more } = this.listing(m);
+      sub.held = new Map(rows.map(r => [r.key, r]));
+      this.settleBound(sub, more.more);
+      const reason = epoch !== this.epoch ? "epoch" : "history";
+      return { type: m.cursor ? "resync" : "snapshot", id: m.id, query, cursor: this.cursor(), ...(m.cursor && { reason }), ...more, ...(m.router && { rows }) };
+    }
+    sub.pos = at;
+    if (m.limit) sub.held = new Map(this.split(sub, this.ordered(sub, at))[0].map(r => [r.key, r]));
+    return { type: "resumed", id: m.id, query, cursor: m.cursor! };
   }
 
   /** Handles one message for a set of subscriptions. */
   handle(m: ClientMessage, subs: Map<number, Sub>): ServerMessage[] {
     switch (m.type) {
-      case "subscribe": {
-        const sub: Sub = { id: m.id, query: "q" + m.id + "x" + this.attempts.length, where: m.where as Where, channel: m.channel, pos: this.pos };
-        if (m.router === "secret") return [{ type: "error", id: m.id, problem: { status: 403, code: "forbidden", detail: "no" } }];
-        subs.set(m.id, sub);
-        if (!m.cursor) {
-          return [{ type: "snapshot", id: m.id, query: sub.query, cursor: this.cursor(), ...(m.router && { rows: this.visible(sub.where) }) }];
-        }
-        const [epoch, pos] = m.cursor.split(".") as [string, string];
-        const at = parseInt(pos, 36);
-        if (epoch !== this.epoch || at < this.floor) {
-          const reason = epoch !== this.epoch ? "epoch" : "history";
-          return [{ type: "resync", id: m.id, query: sub.query, cursor: this.cursor(), reason, ...(m.router && { rows: this.visible(sub.where) }) }];
-        }
-        sub.pos = at;
-        return [{ type: "resumed", id: m.id, query: sub.query, cursor: m.cursor }];
-      }
+      case "subscribe":
+        return [this.subscribe(m, subs)];
       case "unsubscribe":
         subs.delete(m.id);
         return [{ type: "result", id: m.id }];
@@ -132,31 +257,47 @@ export class Server {
         return [{ type: "result", id: m.id, cursor: this.cursor() }];
       case "ping":
         return [{ type: "pong", id: m.id }];
-      case "call":
-        return [this.call(m)];
+      case "explain":
+        return [{ type: "result", id: m.id, data: { visible: this.table(m.router).has(m.key), because: "it is there" } }];
+      case "call": {
+        const known = m.mutation && this.memory.get(m.mutation);
+        if (known) return [{ ...known, id: m.id } as ServerMessage];
+        if (m.retry && parseInt(m.retry.split(".")[1]!, 36) < this.floor) {
+          return [{ type: "error", id: m.id, problem: { status: 409, code: "unknown_outcome" } }];
+        }
+        const answer = this.call(m);
+        if (m.mutation && answer.type === "result") this.memory.set(m.mutation, answer);
+        return [answer];
+      }
     }
   }
 
   private call(m: Extract<ClientMessage, { type: "call" }>): ServerMessage {
-    const { id, key = "" } = m;
-    const row = this.rows.get(key);
+    const { id, router, key = "" } = m;
+    const row = this.table(router).get(key);
     const data = m.data as Fields;
     const refuse = (status: number, code: string, more = {}): ServerMessage => ({ type: "error", id, problem: { status, code, detail: code, ...more } });
-    if (m.verb === "list") return { type: "result", id, cursor: this.cursor(), rows: this.visible(m.where as Where) };
+    if (m.verb === "list") return { type: "result", id, cursor: this.cursor(), ...this.listing(m) };
+    if (data instanceof Array) {
+      const rows = (data as { key?: string; data?: Fields }[]).map(d =>
+        this.write(d.key ?? String(this.nextKey++), m.verb === "delete" ? undefined : (d.data ?? (d as Fields)), m.mutation, router)!);
+      return { type: "result", id, cursor: this.cursor(), rows: m.verb === "delete" ? [] : rows };
+    }
+    if (m.verb === "archive") return { type: "result", id, cursor: this.cursor(), data: { archived: key || "all", ...data } };
     if (m.verb === "create") {
       if (data["title"] === "") return refuse(422, "invalid_value", { errors: { title: ["is empty"] } });
-      return { type: "result", id, row: this.write(String(this.nextKey++), { ...data }, m.mutation)!, cursor: this.cursor() };
+      return { type: "result", id, row: this.write(String(this.nextKey++), { ...data }, m.mutation, router)!, cursor: this.cursor() };
     }
     if (!row) return refuse(404, "not_found");
     if (m.verb === "get") return { type: "result", id, row };
     if (m.version !== row.version) return m.version === undefined ? refuse(428, "version_required") : refuse(409, "conflict", { current: row });
     if (m.verb === "delete") {
-      this.write(key, undefined, m.mutation);
+      this.write(key, undefined, m.mutation, router);
       return { type: "result", id, cursor: this.cursor() };
     }
     if (data["title"] === "") return refuse(422, "invalid_value");
     if (Object.entries(data).every(([k, v]) => row.fields[k] === v)) return { type: "result", id, row };
-    return { type: "result", id, row: this.write(key, data, m.mutation)!, cursor: this.cursor() };
+    return { type: "result", id, row: this.write(key, data, m.mutation, router)!, cursor: this.cursor() };
   }
 
   // ---- transports
@@ -204,7 +345,7 @@ export class Server {
     const signal = init.signal!;
     const messages = String(init.body).split("\n").map(l => JSON.parse(l) as ClientMessage);
     const stream = new Headers(init.headers).get("Accept") === "text/event-stream";
-    const call = messages.some(m => m.type === "call" || m.type === "publish");
+    const call = messages.some(m => /^(call|publish|explain)$/.test(m.type));
     const via = stream ? "sse" : call ? "call" : wait ? "longpoll" : "shortpoll";
     this.attempts.push(via);
     if (this.refusal) return Response.json(this.refusal.problem, { status: this.refusal.status, headers: { "Content-Type": "application/problem+json" } });
@@ -290,7 +431,7 @@ export class Session {
       const m = JSON.parse(line) as ClientMessage;
       server.received.push({ via: this.via, m });
       const answers = server.handle(m, this.subs);
-      if (m.type === "call" || m.type === "publish") {
+      if (/^(call|publish|explain)$/.test(m.type)) {
         if (server.deaf) {
           this.end(true);
           return;

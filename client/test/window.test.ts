@@ -1,0 +1,354 @@
+// Lists with a limit: the first rows and how far they are known, as the spec of windows in protocol.md says it, line by line; and
+// then under a network that does its worst.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { connect } from "../src/index.ts";
+import type { Change, List, TransportName } from "../src/types.ts";
+import type { ClientMessage, WireChange } from "../src/wire.ts";
+import { Clock, settle } from "./clock.ts";
+import { Script, outcome } from "./script.ts";
+import { Server } from "./server.ts";
+
+type Todo = { id: number; n: number | null; title?: string };
+type Subscribe = Extract<ClientMessage, { type: "subscribe" }>;
+
+const row = (id: number, n: number | null) => ({ key: String(id), version: 1, fields: { id, n } });
+const enter = (id: number, n: number | null): WireChange => ({ op: "enter", ...row(id, n) });
+const leave = (id: number, version = 1): WireChange => ({ op: "leave", key: String(id), version });
+
+interface Scene {
+  s: Script;
+  list: List<Todo>;
+  shown: string[];
+  /** What the list holds, and what it would ask for now. */
+  ids(): string;
+  change(cursor: string, changes: WireChange[], more?: boolean): Promise<void>;
+  /** Breaks the connection, and returns what the client asks for with the next. */
+  resume(): Promise<Subscribe>;
+}
+
+/** A window of three rows by n, the smallest first, and the rows 1 to 3 with n 10 to 30. */
+async function scene(more = true, limit = 3): Promise<Scene> {
+  const s = new Script();
+  const list = s.live.list<Todo>("todos", { order: "n", limit });
+  const shown: string[] = [];
+  const ids = () => list.rows.map(r => (r.id ?? "new") + (list.pending(r) ? "?" : "")).join(" ") + (list.hasMore ? " …" : "");
+  list.subscribe(() => shown.push(ids()));
+  await s.hello();
+  await s.say({ type: "snapshot", id: 1, query: "q", cursor: "e.10", order: "n,id", more, rows: [row(1, 10), row(2, 20), row(3, 30)] });
+  shown.length = 0;
+  return {
+    s, list, shown, ids,
+    change: (cursor, changes, more) => s.say({ type: "change", query: "q", cursor, ...(more !== undefined && { more }), changes }),
+    async resume() {
+      s.socket.drop();
+      const { length } = s.sockets;
+      while (s.sockets.length === length) await s.clock.advance(100);
+      await s.hello();
+      return s.last("subscribe");
+    },
+  };
+}
+
+test("a window asks for its limit, and resumes with its bound", async () => {
+  const c = await scene();
+  assert.equal(c.ids(), "1 2 3 …");
+  assert.deepEqual(c.s.sent[0], { type: "subscribe", id: 1, router: "todos", order: "n", limit: 3 });
+  assert.deepEqual(await c.resume(), { type: "subscribe", id: 1, router: "todos", order: "n", limit: 3, cursor: "e.10", bound: [30, 3] });
+});
+
+test("a full window has a bound, whether there are more rows or not; one that is not full has none", async () => {
+  assert.deepEqual((await (await scene(false)).resume()).bound, [30, 3]);
+  const c = await scene(false, 4);
+  assert.equal(c.ids(), "1 2 3");
+  assert.equal("bound" in (await c.resume()), false);
+});
+
+test("lists that differ in limit or include are two; order may be an array", async () => {
+  const { live } = new Script();
+  assert.notEqual(live.list("todos", { limit: 3 }), live.list("todos", { limit: 4 }));
+  assert.notEqual(live.list("todos", { limit: 3 }), live.list("todos"));
+  assert.notEqual(live.list("todos", { include: ["owner"] }), live.list("todos"));
+  assert.equal(live.list("todos", { order: ["-n", "id"] }), live.list("todos", { order: "-n,id" }));
+});
+
+test("a row that enters pushes the last one out, and the bound moves", async () => {
+  const c = await scene(false);
+  await c.change("e.11", [{ ...enter(4, 15), at: 1 }, leave(3)]);
+  assert.deepEqual(c.shown, ["1 4 2 …"], "there are more rows now");
+  assert.deepEqual((await c.resume()).bound, [20, 2]);
+});
+
+test("a row too many is dropped, and who hears the changes is told so", async () => {
+  const c = await scene(false);
+  const heard: Change<Todo>[] = [];
+  c.list.on("change", change => heard.push(change));
+  await c.change("e.11", [enter(4, 15)]);
+  assert.deepEqual([c.ids(), heard.map(h => "key" in h && [h.op, h.key])], ["1 4 2 …", [["enter", "4"], ["leave", "3"]]]);
+  // What it no longer holds it does not update.
+  await c.change("e.12", [{ op: "update", key: "3", version: 2, fields: { n: 1 } }]);
+  assert.equal(c.ids(), "1 4 2 …");
+});
+
+test("a fill is taken with the cursor of the change before it, and not when it lies before", async () => {
+  const c = await scene();
+  await c.change("e.11", [leave(2, 2)]);
+  assert.equal(c.ids(), "1 3 …");
+  await c.change("e.11", [enter(9, 90)]);
+  assert.equal(c.ids(), "1 3 …", "an ordinary change of an equal cursor has been seen");
+  await c.change("e.10", [enter(9, 90)], true);
+  assert.equal(c.ids(), "1 3 …");
+  await c.change("e.11", [enter(4, 40)], false);
+  assert.equal(c.ids(), "1 3 4");
+  assert.deepEqual((await c.resume()).bound, [40, 4]);
+});
+
+test("until it is filled the bound stays where it was", async () => {
+  const c = await scene();
+  await c.change("e.11", [leave(3, 2)]);
+  const asked = await c.resume();
+  assert.deepEqual([asked.cursor, asked.bound], ["e.11", [30, 3]], "the row is gone, and still nothing up to there is missing");
+  await c.s.say({ type: "resumed", id: 1, query: "q", cursor: "e.11" });
+  await c.change("e.12", [enter(5, 25)]);
+  assert.deepEqual((await c.resume()).bound, [25, 5], "full again");
+});
+
+test("a half-filled window resumes with its bound, and is filled then", async () => {
+  const c = await scene();
+  await c.change("e.11", [leave(2, 2), leave(3, 2)]);
+  assert.deepEqual((await c.resume()).bound, [30, 3]);
+  await c.s.say({ type: "resumed", id: 1, query: "q", cursor: "e.11" });
+  await c.change("e.11", [enter(4, 40)], true);
+  assert.equal(c.ids(), "1 4 …");
+  assert.deepEqual((await c.resume()).bound, [40, 4], "more is true: all up to the last row is held");
+  await c.s.say({ type: "resumed", id: 1, query: "q", cursor: "e.11" });
+  await c.change("e.11", [], false);
+  assert.equal(c.ids(), "1 4");
+  assert.equal("bound" in (await c.resume()), false, "more is false: all rows are held");
+});
+
+test("null is a value of a bound", async () => {
+  const c = await scene();
+  await c.change("e.11", [{ op: "update", key: "1", version: 2, fields: { n: null } }, enter(4, null), enter(5, null)]);
+  assert.deepEqual((await c.resume()).bound, [null, 5]);
+});
+
+test("rows that are equal in the order are ordered as the effective order says, not by key as text", async () => {
+  const c = await scene();
+  await c.s.say({ type: "resync", id: 1, query: "q", cursor: "e.20", reason: "bulk", order: "n,id", more: false, rows: [row(9, 1), row(10, 1)] });
+  await c.change("e.21", [enter(101, 1)]);
+  assert.equal(c.ids(), "9 10 101");
+  await c.s.say({ type: "resync", id: 1, query: "q", cursor: "e.30", reason: "rights", order: "n,-id", more: false, rows: [row(10, 1), row(9, 1)] });
+  assert.equal(c.ids(), "10 9");
+});
+
+test("a list without limit that is too long becomes a window, and asks for that from then on", async () => {
+  const s = new Script();
+  const list = s.live.list<Todo>("todos");
+  list.subscribe(() => {});
+  await s.hello();
+  await s.say({ type: "snapshot", id: 1, query: "q", cursor: "e.10", order: "id", limit: 2, more: true, rows: [row(1, 1), row(2, 1)] });
+  await s.say({ type: "change", query: "q", cursor: "e.11", changes: [enter(0, 0), leave(2)] });
+  assert.deepEqual([list.rows.map(r => r.id), list.hasMore], [[0, 1], true]);
+  s.socket.drop();
+  await s.clock.advance(1000);
+  await s.hello();
+  assert.deepEqual(s.last("subscribe"), { type: "subscribe", id: 1, router: "todos", limit: 2, cursor: "e.11", bound: [1] });
+});
+
+test("more: the same rows under a new id, and those beyond the bound", async () => {
+  const c = await scene();
+  const done = outcome(c.list.more());
+  await settle(2);
+  assert.deepEqual(c.s.sent.slice(1), [
+    { type: "subscribe", id: 2, router: "todos", order: "n", limit: 6, cursor: "e.10", bound: [30, 3] },
+    { type: "unsubscribe", id: 1 },
+  ]);
+  await c.change("e.11", [leave(1, 2)]);
+  assert.equal(c.ids(), "1 2 3 …", "what is still said to the old subscription comes again");
+  await c.s.say({ type: "resumed", id: 2, query: "q2", cursor: "e.10" });
+  await c.s.say({ type: "change", query: "q2", cursor: "e.11", changes: [leave(1, 2)] });
+  assert.deepEqual([c.ids(), done.is], ["2 3 …", "waits"]);
+  await c.s.say({ type: "change", query: "q2", cursor: "e.12", changes: [enter(0, 5)] });
+  assert.deepEqual([c.ids(), done.is], ["0 2 3 …", "waits"]);
+  await c.s.say({ type: "change", query: "q2", cursor: "e.12", more: true, changes: [enter(4, 40), enter(5, 50), enter(6, 60)] });
+  assert.deepEqual([c.ids(), done.is], ["0 2 3 4 5 6 …", undefined]);
+  assert.deepEqual(c.shown, ["2 3 …", "0 2 3 …", "0 2 3 4 5 6 …"]);
+  const last = outcome(c.list.more(1));
+  await settle(2);
+  assert.equal(c.s.last("subscribe").limit, 7);
+  await c.s.say({ type: "resumed", id: 3, query: "q3", cursor: "e.12" }, { type: "change", query: "q3", cursor: "e.12", more: false, changes: [] });
+  assert.deepEqual([c.ids(), last.is], ["0 2 3 4 5 6", undefined], "there were none");
+});
+
+test("more, asked for twice, breaks with the connection and goes on with the next", async () => {
+  const c = await scene();
+  const both = [outcome(c.list.more()), outcome(c.list.more(1))];
+  const asked = await c.resume();
+  assert.deepEqual([asked.limit, asked.cursor, asked.bound], [7, "e.10", [30, 3]]);
+  await c.s.say({ type: "resync", id: asked.id, query: "q3", cursor: "f.1", reason: "epoch", order: "n,id", more: false, rows: [row(1, 1), row(2, 2)] });
+  assert.deepEqual([both.map(b => b.is), c.ids()], [[undefined, undefined], "1 2"]);
+});
+
+test("more, where all rows are held already, is done at once, and asks for later rows", async () => {
+  const c = await scene(false, 4);
+  const done = outcome(c.list.more());
+  await settle(2);
+  const { limit, bound } = c.s.last("subscribe");
+  assert.deepEqual([done.is, limit, bound], [undefined, 8, undefined]);
+  await c.s.say({ type: "error", id: 2, problem: { status: 400, code: "limit_too_large" } });
+  assert.deepEqual([c.s.last("subscribe").limit, c.list.status.state], [4, "live"]);
+  const whole = new Script().live.list("todos");
+  assert.equal(await whole.more(), undefined, "and of a list without limit there is no more");
+});
+
+test("more, of more than there may be, is refused, and the window stays", async () => {
+  const c = await scene();
+  const done = outcome(c.list.more(1000));
+  await settle(2);
+  await c.s.say({ type: "error", id: 2, problem: { status: 400, code: "limit_too_large", errors: { limit: ["at most 1000"] } } });
+  assert.equal(done.is, "limit_too_large");
+  assert.deepEqual(c.s.last("subscribe"), { type: "subscribe", id: 3, router: "todos", order: "n", limit: 3, cursor: "e.10", bound: [30, 3] });
+  await c.s.say({ type: "resumed", id: 3, query: "q3", cursor: "e.10" });
+  assert.deepEqual([c.list.status.state, c.ids()], ["live", "1 2 3 …"]);
+});
+
+test("more subscribes while it waits; a close rejects it", async () => {
+  const s = new Script();
+  const list = s.live.list<Todo>("todos", { order: "n", limit: 1 });
+  const first = outcome(list.more(1));
+  await s.hello();
+  assert.deepEqual(s.sent, [{ type: "subscribe", id: 1, router: "todos", order: "n", limit: 2 }]);
+  await s.say({ type: "snapshot", id: 1, query: "q", cursor: "e.1", order: "n,id", more: true, rows: [row(1, 1), row(2, 2)] });
+  assert.equal(first.is, undefined);
+  const second = outcome(list.more());
+  await settle(2);
+  s.live.close();
+  await assert.rejects(list.more(), { code: "closed" });
+  assert.equal(second.is, "closed");
+  assert.equal(s.clock.pending, 0);
+});
+
+test("a window that was forgotten begins with the limit that it was made with", async () => {
+  const c = await scene();
+  void c.list.more();
+  await settle(2);
+  await c.s.say({ type: "closed", id: 2, problem: { status: 401, code: "signed_out" } });
+  assert.deepEqual([c.list.status.error?.code, c.ids()], ["signed_out", ""]);
+  c.list.subscribe(() => {});
+  await c.s.clock.advance(100_000);
+  const { limit, bound } = c.s.last("subscribe");
+  assert.deepEqual([limit, bound], [6, [30, 3]], "it was ended, and nobody began it again");
+  const again = c.s.live.list<Todo>("todos", { order: "n", limit: 3 });
+  again.subscribe(() => {})();
+});
+
+test("a create beyond the end of a full window is shown until its answer, and does not push a row out", async () => {
+  const c = await scene();
+  const p = outcome(c.list.create({ n: 99 }));
+  await settle(2);
+  assert.equal(c.ids(), "1 2 3 new? …");
+  await c.s.say({ type: "result", id: c.s.last("call").id, cursor: "e.11", row: row(9, 99) });
+  assert.deepEqual([c.ids(), p.is], ["1 2 3 …", { id: 9, n: 99 }]);
+  assert.deepEqual(c.shown, ["1 2 3 new? …", "1 2 3 …"]);
+});
+
+test("a create within a full window pushes the last row out when it is answered", async () => {
+  const c = await scene();
+  const p = outcome(c.list.create({ n: 15 }));
+  await settle(2);
+  const { id, mutation } = c.s.last("call");
+  await c.change("e.11", [{ op: "create", ...row(9, 15), at: 1, mutation: mutation! }, leave(3)]);
+  await c.s.say({ type: "result", id, cursor: "e.11", row: row(9, 15) });
+  assert.deepEqual(c.shown, ["1 new? 2 3 …", "1 9 2 …"]);
+  assert.equal(p.is, c.list.rows[1]);
+  void c.list.delete(9);
+  await settle(2);
+  assert.equal(c.ids(), "1 2 …", "and a row that is being deleted is not missing before it is gone");
+  assert.deepEqual((await c.resume()).bound, [20, 2]);
+});
+
+test("fetch asks for the first rows only", async () => {
+  const s = new Script();
+  void s.live.list("todos", { order: "n", limit: 2 }).fetch();
+  await s.hello();
+  const { limit, order } = s.last("call");
+  assert.deepEqual([limit, order], [2, "n"]);
+});
+
+const transports: TransportName[] = ["websocket", "sse", "longpoll", "shortpoll"];
+
+async function run(seed: number): Promise<void> {
+  const clock = new Clock(seed), server = new Server();
+  const chance = (n: number) => Math.floor(clock.random() * n);
+  for (let i = 0; i < 9; i++) server.write(String(i), { done: i % 3 === 0, n: chance(6) });
+  const live = connect("http://host.test/live/", { WebSocket: server.WebSocket, fetch: server.fetch as never, storage: null, env: clock.env, pollInterval: 500 });
+  let limit = 3;
+  const list = live.list<{ done: boolean; n: number }>("todos", { where: { done: false }, order: "-n", limit });
+  const count = live.count("todos", { where: { done: false } });
+  const model = new Map<string, object>();
+  list.on("change", c => {
+    if ("rows" in c) {
+      model.clear();
+      for (const r of c.rows) model.set(list.key(r)!, r);
+    } else if ("row" in c) {
+      model.set(c.key, c.row);
+    } else {
+      model.delete(c.key);
+    }
+  });
+  list.subscribe(() => {});
+  count.subscribe(() => {});
+  const settled: Promise<unknown>[] = [];
+
+  for (let step = 0; step < 120; step++) {
+    const key = String(chance(14));
+    switch (chance(14)) {
+      case 0: case 1: case 2: case 3: server.write(key, { done: chance(3) === 0, n: chance(6) }); break;
+      case 4: case 5: if (server.rows.has(key)) server.write(key, undefined); break;
+      case 6: settled.push(list.create({ done: chance(4) === 0, n: chance(6) })); break;
+      case 7: {
+        const row = list.rows[chance(list.rows.length || 1)];
+        if (row) settled.push(chance(3) ? list.update(list.key(row)!, { n: chance(6) }) : list.delete(list.key(row)!));
+        break;
+      }
+      case 8: if (limit < 9) settled.push(list.more((limit++, 1))); break;
+      case 9: server.break(); break;
+      case 10: {
+        const t = transports[chance(3)]!;
+        server.blocked.has(t) ? server.blocked.delete(t) : server.blocked.add(t);
+        if (chance(2)) server.break();
+        break;
+      }
+      case 11: if (chance(3) === 0) { server.down = true; server.break(); server.wake(); } break;
+      case 12: server.down = false; server.deaf = chance(4) === 0; server.fetches = chance(2) === 0; break;
+      case 13: if (seed % 3 === 0 && chance(4) === 0) server.trim(); else clock.fire("online"); break;
+    }
+    if (chance(3) === 0) await clock.advance(chance(chance(5) ? 1500 : 30_000));
+    else await settle(chance(3));
+  }
+  server.down = server.deaf = false;
+  server.blocked.clear();
+  clock.fire("online");
+  await clock.advance(60_000);
+  server.say({ type: "cursor", cursor: server.cursor() });
+  await Promise.allSettled(settled);
+  await settle();
+
+  const truth = [...server.rows.values()].filter(r => r.fields["done"] === false);
+  truth.sort((a, b) => Number(b.fields["n"]) - Number(a.fields["n"]) || Number(a.key) - Number(b.key));
+  assert.deepEqual(list.rows, truth.slice(0, limit).map(r => r.fields));
+  assert.deepEqual([...model].sort(), truth.slice(0, limit).map(r => [r.key, r.fields]).sort());
+  // Nobody tells of a row that comes to be beyond a full window; to ask for more tells.
+  const more = outcome(list.more(++limit && 1));
+  await clock.advance(3000);
+  assert.deepEqual([more.is, list.hasMore, list.rows.length], [undefined, truth.length > limit, Math.min(limit, truth.length)]);
+  assert.equal(count.value, truth.length);
+  assert.equal(new Set(server.log.map(e => e.mutation).filter(Boolean)).size, server.log.filter(e => e.mutation).length, "no write is done twice");
+  live.close();
+  await settle();
+  assert.equal(clock.pending, 0);
+}
+
+for (let seed = Number(process.env["SEED"] ?? 1); seed <= Number(process.env["SEEDS"] ?? 40); seed++) test(`window, seed ${seed}`, () => run(seed));
