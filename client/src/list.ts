@@ -153,7 +153,6 @@ export class ListFeed<T extends object> extends Feed implements List<T> {
     this._base._replace(m.rows);
     if (m.order) this._compare = comparator((this._window._order = m.order));
     this._window._limit = m.limit ?? this._window._limit;
-    this._window._bound = undefined;
     this._fit(m, false);
     if (m.relations) {
       this._hidden ||= !this._related;

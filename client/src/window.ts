@@ -26,7 +26,7 @@ export class Window {
     const others = rows.splice(this._limit);
     for (const { key } of others) _all.delete(key);
     const last = rows[rows.length - 1], full = rows.length === this._limit;
-    if (full || more) this._bound = last && this._order.split(",").map(f => last.fields[f.replace("-", "")] ?? null);
+    if (full || more) this._bound = last && this._order.split(",").map(f => last.fields[f.replace("-", "")]);
     else if (more === false) this._bound = undefined;
     // What left a window that is full may have been pushed out of it.
     this._more = others.length > 0 || (more ?? (this._more || (full && left)));

@@ -195,7 +195,6 @@ export class Writes {
   }
 
   private _result(w: Write, m: ResultMessage, ordered: boolean): void {
-    if (w._state === "answered") return;
     w._cursor = m.cursor;
     if (m.row) {
       w._row = fromWire(m.row);

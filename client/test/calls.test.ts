@@ -46,6 +46,9 @@ test("a count is kept for a minute, and then forgotten", async () => {
   assert.deepEqual([s.last("unsubscribe").id, count.value], [1, 2]);
   await s.clock.advance(100_000);
   assert.deepEqual([count.value, count.status.state], [undefined, "loading"]);
+  count.subscribe(() => {});
+  await s.again();
+  assert.equal("cursor" in s.last("subscribe"), false);
 });
 
 test("a call resolves with the data, or else the row or the rows of its answer", async () => {
@@ -133,6 +136,8 @@ for (const transport of ["websocket", "sse", "longpoll", "shortpoll"] as Transpo
     await clock.advance(0);
     assert.equal(count.value, 0);
     const created = outcome(list.create([{ title: "a" }, { title: "b" }]));
+    await settle();
+    assert.equal(list.rows.length, 2, "they come with the answer, whatever the transport");
     await clock.advance(3000);
     assert.deepEqual([created.is, list.rows, count.value], [list.rows, [{ id: 100, title: "a" }, { id: 101, title: "b" }], 2]);
     server.deaf = true;

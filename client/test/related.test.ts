@@ -177,6 +177,7 @@ test("what moves from one list to another is in one of them at any time", async 
   await s.of("lines", 1, "e.13", { op: "enter", ...line(9, 2, 2) });
   // The other way round.
   await s.of("lines", 0, "e.14", { op: "enter", ...line(9, 1, 3) });
+  assert.equal(s.text(), "1 (9,10), 2 ()", "the newer one counts");
   await s.of("lines", 1, "e.14", { op: "leave", key: "9", version: 3 });
   assert.deepEqual(s.shown, ["1 (10), 2 (9)", "1 (9,10), 2 ()"]);
   await s.clock.advance(1000);
@@ -261,8 +262,10 @@ test("many small lists become one, and nothing is missing meanwhile", async () =
   await s.at("e.32", { op: "create", ...row({ id: 11, owner_id: 111 } as Order) });
   assert.equal(s.asked("users").length, 10);
   assert.equal(s.asked("users")[9]!.values.join(" "), "101 102 103 104 105 106 107 108 110 111");
+  await s.of("users", 0, "e.33", { op: "update", key: "101", version: 2, fields: { name: "U101" } });
   const names = s.text(), shown = [...s.list.rows];
-  await s.answer("users", "e.33", [1, 2, 3, 4, 5, 6, 7, 8, 10, 11].map(n => user(100 + n)));
+  assert.match(names, /1 U101, /, "those that are replaced go on until then");
+  await s.answer("users", "e.34", [user(101, "U101"), ...[2, 3, 4, 5, 6, 7, 8, 10, 11].map(n => user(100 + n))]);
   await s.clock.advance(1000);
   assert.deepEqual([s.asked("users").length, s.text()], [1, names + ", 11 u111"]);
   assert.ok(shown.every((row, i) => row === s.list.rows[i]), "what came again is the same");
@@ -277,6 +280,17 @@ test("a list of more rows than the router gives at once is cut in two, until eac
   await s.answer("lines", "e.12", [line(9, 1), line(10, 2)]);
   await s.clock.advance(1000);
   assert.deepEqual([s.values("lines"), s.text()], ["3 | 1 | 2", "1 (9), 2 (10), 3 ()"]);
+});
+
+test("lists that were cut are not put together again", async () => {
+  const s = new Scene(["lines"]);
+  const all = Array.from({ length: 10 }, (_, i) => i + 1);
+  await s.begin({ lines }, ...all.map(id => ({ id, owner_id: null })));
+  for (let i = 0; i < 5; i++) await s.answer("lines", "e.11", all.map(id => line(100 + id, id)), { order: "id", limit: 1, more: true });
+  await s.clock.advance(1000);
+  assert.equal(s.asked("lines").map(a => a.values.join(" ")).sort((a, b) => Number(a) - Number(b)).join("|"), "1|2|3|4|5|6|7|8|9|10");
+  await s.at("e.12", { op: "create", ...row({ id: 11, owner_id: null } as Order) });
+  assert.deepEqual(s.asked("lines").map(a => a.values.length), Array(11).fill(1));
 });
 
 test("what rows relate to is released with their list, and comes back with it", async () => {

@@ -57,6 +57,14 @@ export class Script {
     await settle(2);
   }
 
+  /** Breaks the connection, and lets the client come back. */
+  async again(): Promise<void> {
+    const { length } = this.sockets;
+    this.socket.drop();
+    while (this.sockets.length === length) await this.clock.advance(100);
+    await this.hello();
+  }
+
   async say(...all: (ServerMessage | string)[]): Promise<void> {
     for (const m of all) this.socket.send(m);
     await settle(2);

@@ -42,10 +42,7 @@ async function scene(more = true, limit = 3): Promise<Scene> {
     s, list, shown, ids,
     change: (cursor, changes, more) => s.say({ type: "change", query: "q", cursor, ...(more !== undefined && { more }), changes }),
     async resume() {
-      s.socket.drop();
-      const { length } = s.sockets;
-      while (s.sockets.length === length) await s.clock.advance(100);
-      await s.hello();
+      await s.again();
       return s.last("subscribe");
     },
   };
@@ -212,6 +209,30 @@ test("more, of more than there may be, is refused, and the window stays", async 
   assert.deepEqual(c.s.last("subscribe"), { type: "subscribe", id: 3, router: "todos", order: "n", limit: 3, cursor: "e.10", bound: [30, 3] });
   await c.s.say({ type: "resumed", id: 3, query: "q3", cursor: "e.10" });
   assert.deepEqual([c.list.status.state, c.ids()], ["live", "1 2 3 …"]);
+});
+
+test("a window of more than there may be is refused; a bound that the server does not understand is left out", async () => {
+  const s = new Script();
+  const list = s.live.list<Todo>("todos", { limit: 5000 });
+  list.subscribe(() => {});
+  await s.hello();
+  await s.say({ type: "error", id: 1, problem: { status: 400, code: "limit_too_large" } });
+  assert.deepEqual([list.status.state, list.status.error?.code], ["closed", "limit_too_large"]);
+  const c = await scene();
+  await c.resume();
+  await c.s.say({ type: "error", id: 1, problem: { status: 400, code: "invalid_value", errors: { bound: ["want the values of n,id"] } } });
+  assert.deepEqual(c.s.last("subscribe"), { type: "subscribe", id: 2, router: "todos", order: "n", limit: 3 });
+});
+
+test("more holds the subscription no longer than it waits", async () => {
+  const s = new Script();
+  const more = outcome(s.live.list<Todo>("todos", { order: "n", limit: 1 }).more());
+  await s.hello();
+  await s.clock.advance(1000);
+  await s.say({ type: "snapshot", id: 1, query: "q", cursor: "e.1", order: "n,id", more: false, rows: [row(1, 1)] });
+  assert.deepEqual([more.is, s.sent.length], [undefined, 1]);
+  await s.clock.advance(1000);
+  assert.equal(s.last("unsubscribe").id, 1);
 });
 
 test("more subscribes while it waits; a close rejects it", async () => {
