@@ -35,6 +35,7 @@ type endpoint struct {
 	keyField  string
 	maxRows   int
 	loads     loads
+	info      func() RouterInfo
 }
 
 // verbs are the funcs of a router; nil ones do not exist. A row that a func hands on to another is a *T; objects are bare

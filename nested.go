@@ -75,6 +75,8 @@ type nesting[T any] interface {
 	encode(ctx context.Context, rows []*T, views []string) ([][]json.RawMessage, error)
 	// same reports whether two states of a row hold the same others, as far as their key tells.
 	same(was, now *T) bool
+	// info is what the rows show in a view, and whether there are many.
+	info(view string) (fields []FieldInfo, many bool)
 }
 
 // others are the rows of type C that belong to one of type T.
@@ -126,6 +128,15 @@ func (o *others[T, C, K]) shape(view string) string {
 }
 
 func (o *others[T, C, K]) same(was, now *T) bool { return o.key(*was) == o.key(*now) }
+
+func (o *others[T, C, K]) info(view string) ([]FieldInfo, bool) {
+	fields := o.model.info(view)
+	for i := range fields { // what can be done with rows is a matter of their router
+		f := &fields[i]
+		f.Write, f.Decoded, f.Filter, f.Order = false, false, false, false
+	}
+	return fields, o.many
+}
 
 func (o *others[T, C, K]) encode(ctx context.Context, rows []*T, views []string) (all [][]json.RawMessage, err error) {
 	defer func() {

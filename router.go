@@ -186,6 +186,7 @@ func (r *Router[T]) register(h *Hub) error {
 	e := &endpoint{hub: h, name: r.Name, schema: m.schema, versioned: m.version >= 0, scope: r.Scope, views: m.views, choose: r.Serializer.View}
 	e.plain = len(m.views) == 1 && len(m.nested) == 0
 	e.addRelations(r.Serializer.Relations)
+	e.info = r.info
 	e.verbs = r.verbs()
 	if err := h.addEndpoint(e); err != nil {
 		return err
