@@ -1,21 +1,28 @@
-// The form of the file that a generator writes for an application's routers, by hand here: what stands in this one is all that there
-// may be. It is a module that imports types only, and exports one interface, Routers, to be used as connect<Routers>("/live/").
+// The form of the file that package typescript of the Go module writes for an application's routers, by hand here: what stands in this
+// one is all that there may be. generated.ts beside it is one that was written. It is a module that imports types only, and exports an
+// interface, Routers, to be used as connect<Routers>("/live/"), and another one, Views, if there are any.
 //
 // - The types come from "@swampline/live", or from wherever the application has the client's live.d.ts.
 // - A member of Routers is a router, under the name by which clients subscribe; quoted where it is no identifier. Its type has these
 //   seven members, always all of them, in this order:
 //   row      the published fields. A number of Go is number, text and times (RFC 3339) are string, what may be null is "| null", a
-//            nested serializer is its object, and what encodes itself to JSON in a way of its own is unknown.
+//            nested serializer is its object or null, or an array of them, and what encodes itself to JSON in a way of its own is unknown,
+//            as are computed fields. Where the serializer has views, the fields that some view lacks are optional.
 //   where    Filter<{…}> with the fields that clients may filter by, and their types: "int", "float", "text", "bool", "time", "opaque",
 //            each with "?" behind when it may be null; or Only<…> with the type of the values, for a field that is compared by equality
-//            only and whose values are known: Only<string> for a UUID, Only<"open" | "paid"> for an enum. Filter<{}> if there is none.
+//            only and whose values are known: Only<string> for a UUID, Only<"open" | "paid"> for an enum. Filter<{}> if there is none,
+//            or the router has no list.
 //   order    Order<…> with the names of the fields that rows may be ordered by; never if there is none.
-//   create   the fields that may be written, each optional, for the application may have initial values; never without create.
+//   create   the fields that may be written, each optional, for the application may have initial values; unknown where a func of the
+//            application reads them; Record<string, never> if there is none; never without create.
 //   update   the same; never without update.
 //   verbs    the verbs of the application: in and out, undefined for struct{}; row: true when it is called with a key. {} if none.
 //   include  the relations: what a row's member is when it is known. One row or null behind a key; an array behind a list of keys,
-//            a field, or another router. {} if none.
-// - Nothing in it is a class, a value or a generic. Rows of other routers are named by Routers["…"]["row"].
+//            a field, or another router; any of these behind a field that may be both. {} if none.
+// - A member of Views is a router whose serializer has views, under the same name. It has a member for each view: the row as that audience
+//   sees it. where, order, create and update do not depend on the view: the server refuses what it hides.
+// - Nothing in it is a class, a value or a generic. Rows of other routers are named by Routers["…"]["row"]. Types of Go that contain
+//   themselves are interfaces in front of Routers, which are not exported.
 
 import type { Filter, Only, Order } from "../../dist/live.d.ts";
 
@@ -34,7 +41,7 @@ export interface Routers {
     include: { owner: Routers["users"]["row"] | null; lines: readonly Routers["lines"]["row"][] };
   };
   users: {
-    row: { id: number; name: string };
+    row: { id: number; name?: string };
     where: Filter<{}>;
     order: never;
     create: never;
@@ -50,5 +57,12 @@ export interface Routers {
     update: { text?: string };
     verbs: {};
     include: {};
+  };
+}
+
+export interface Views {
+  users: {
+    guest: { id: number };
+    staff: { id: number; name: string };
   };
 }
