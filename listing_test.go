@@ -15,6 +15,31 @@ import (
 	"github.com/swampline/live/transport/transporttest"
 )
 
+// TestShutdownWhileTheDatabaseIsDown ends a hub that is trying to refill a window.
+func TestShutdownWhileTheDatabaseIsDown(t *testing.T) {
+	db := &scores{rows: map[int64]score{}}
+	for i := int64(1); i <= 40; i++ {
+		db.put(i, ranked(i))
+	}
+	hub, r := live.New(live.Options{Logger: slog.New(slog.DiscardHandler)}), db.router()
+	hub.Register(r)
+	server := httptest.NewServer(hub)
+	defer server.Close()
+	f := follow(t, transporttest.WebSocket, server.URL+"/live/", `{"type":"subscribe","id":1,"router":"scores","order":"rank","limit":2}`)
+	f.want("snapshot")
+	f.want("change")
+	db.broken.Store(true)
+	for id := int64(1); id <= 8; id++ {
+		if err := r.Deleted(t.Context(), db.remove(id)); err != nil {
+			t.Fatal(err)
+		}
+		f.want("change")
+	}
+	if err := hub.Shutdown(limit(t)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // scoreboard is a hub with n scores of game 1, ranks 1 to n.
 func scoreboard(t *testing.T, n int, o live.Options) (db *scores, r *live.Router[score], url string) {
 	db = &scores{rows: map[int64]score{}}

@@ -199,8 +199,9 @@ func (e *endpoint) refill(ctx context.Context, q *livequery.Query) {
 	_, order := q.Limit()
 	next, at, err := e.readOn(ctx, q, from, order, n)
 	if err != nil {
-		e.failed(ctx, "the rows that follow a window cannot be read; trying again", err)
-		e.stream.Unfilled(q)
+		if e.failed(ctx, "the rows that follow a window cannot be read; trying again", err) {
+			e.stream.Unfilled(q)
+		}
 		return
 	}
 	e.hub.engine.Settle(func(now broker.Position) *livequery.Delivery {
@@ -230,15 +231,18 @@ func (e *endpoint) readOn(ctx context.Context, q *livequery.Query, from where.Ro
 	return next, at, err
 }
 
-// failed logs an error of a read that no single caller is told of, and waits until it can be tried again.
-func (e *endpoint) failed(ctx context.Context, what string, err error) {
+// failed logs an error of a read that no single caller is told of, and waits until it can be tried again. It reports false when it
+// never can: the hub has stopped.
+func (e *endpoint) failed(ctx context.Context, what string, err error) bool {
 	if ctx.Err() != nil {
-		return
+		return false
 	}
 	e.hub.options.Logger.ErrorContext(ctx, "live: router "+e.name+": "+what, "error", err)
 	select {
 	case <-ctx.Done():
+		return false
 	case <-time.After(refillRetry):
+		return true
 	}
 }
 
@@ -250,8 +254,9 @@ func (e *endpoint) recount(ctx context.Context, q *livequery.Query) {
 		return
 	}
 	if err := e.counted(ctx, q, q.Predicate); err != nil {
-		e.failed(ctx, "the rows cannot be counted; trying again", err)
-		e.stream.Uncounted(q)
+		if e.failed(ctx, "the rows cannot be counted; trying again", err) {
+			e.stream.Uncounted(q)
+		}
 	}
 }
 
