@@ -28,9 +28,9 @@ test-client: install ## The client: types, tests, dist as built, size
 	@scripts/npm-ci client
 	@scripts/test-npm client typecheck test check size
 
-test-browser: install ## The todo example in a real browser
-	@scripts/npm-ci examples/todo/browser
-	@scripts/test-npm examples/todo/browser test
+test-browser: install ## The examples in a real browser
+	@scripts/npm-ci examples/browser
+	@scripts/test-npm examples/browser test
 
 check: install ## The long tests (LIVE_TEST_LONG=1), many minutes
 	@LIVE_TEST_LONG=1 GOTEST_TIMEOUT=30m scripts/test-go

@@ -9,15 +9,15 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
-const examples = fileURLToPath(new URL("../../../", import.meta.url));
+const examples = fileURLToPath(new URL("../../", import.meta.url));
 
-/** Builds the application into a new directory and returns both. */
-export async function build() {
-  const directory = await mkdtemp(join(tmpdir(), "live-todo-"));
+/** Builds an example, such as "todo", into a new directory and returns both. */
+export async function build(example) {
+  const directory = await mkdtemp(join(tmpdir(), `live-${example}-`));
   const clean = () => rm(directory, { recursive: true, force: true });
-  const binary = join(directory, "todo");
+  const binary = join(directory, example);
   try {
-    await promisify(execFile)("go", ["build", "-o", binary, "./todo"], { cwd: examples });
+    await promisify(execFile)("go", ["build", "-o", binary, `./${example}`], { cwd: examples });
   } catch (error) {
     await clean();
     throw error;
@@ -28,7 +28,7 @@ export async function build() {
 /** One running server. */
 export class Server {
   /** Starts the binary over a database; port 0 takes a free one. */
-  static async start({ binary, directory }, { name = "todo", port = 0 } = {}) {
+  static async start({ binary, directory }, { name = "app", port = 0 } = {}) {
     const server = new Server();
     server.app = { binary, directory };
     server.name = name;

@@ -6,7 +6,7 @@ import { after, before, describe, test } from "node:test";
 import { launch } from "../lib/chromium.mjs";
 import { Proxy } from "../lib/proxy.mjs";
 import { Server, build } from "../lib/server.mjs";
-import { Window } from "../lib/window.mjs";
+import { Window } from "../lib/todo.mjs";
 
 const transports = {
   websocket: "WebSocket",
@@ -20,7 +20,7 @@ const welcome = ["[ ] Click a title to change it", "[ ] Tick me, and watch the o
 let app, browser;
 before(async () => {
   browser = await launch();
-  app = await build();
+  app = await build("todo");
 });
 after(() => all(browser?.close(), app?.clean()));
 

@@ -1,12 +1,12 @@
-// npm run screenshots: draws the pictures of the documentation, docs/images/todo-*.png, from the running application.
+// npm run screenshots:todo: draws the pictures of the documentation, docs/images/todo-*.png, from the running application.
 
 import { mkdir, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { launch } from "./lib/chromium.mjs";
 import { Server, build } from "./lib/server.mjs";
-import { Window } from "./lib/window.mjs";
+import { Window } from "./lib/todo.mjs";
 
-const images = fileURLToPath(new URL("../../../docs/images/", import.meta.url));
+const images = fileURLToPath(new URL("../../docs/images/", import.meta.url));
 
 const people = { ada: "Ada", ben: "Ben", grace: "Grace" };
 const lists = [
@@ -73,7 +73,7 @@ async function frame(browser, file, dark, pictures) {
   await page.close();
 }
 
-const app = await build();
+const app = await build("todo");
 const server = await Server.start(app);
 const browser = await launch();
 try {
