@@ -78,6 +78,7 @@ func (c *Client) subscribe(t testing.TB, what string, message map[string]any) (*
 	defer c.asking.Unlock()
 	f := &feed{client: c, id: c.nextID(), what: what, seen: &mirror.Feed{}}
 	message["type"], message["id"] = "subscribe", f.id
+	f.seen.Limit, _ = message["limit"].(int)
 	c.mu.Lock()
 	c.feeds[f.id], c.mirror.Feeds[f.id] = f, f.seen
 	c.mu.Unlock()
