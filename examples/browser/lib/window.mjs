@@ -28,7 +28,7 @@ export class Window {
 
   /** Forgives what the browser itself complained about while there was no connection. */
   forgive() {
-    this.complaints = this.complaints.filter((text) => !/net::ERR_|WebSocket connection to/.test(text));
+    this.complaints = this.complaints.filter((text) => !/net::ERR_|WebSocket connection to|status of 503/.test(text));
   }
 
   /** Closes the window. A console that complained is an error. */
