@@ -198,7 +198,7 @@ func TestWhatIsWrongIsSaidAtTheField(t *testing.T) {
 		}
 		response := ask(t, server.Client(), "POST", server.URL+test.path, test.body, nil, &problem)
 		if response.StatusCode != http.StatusUnprocessableEntity || response.Header.Get("Content-Type") != "application/problem+json" ||
-			problem.Code != "invalid_value" || len(problem.Errors[test.field]) != 1 || problem.Errors[test.field][0] != test.message {
+			problem.Code != "invalid" || len(problem.Errors[test.field]) != 1 || problem.Errors[test.field][0] != test.message {
 			t.Errorf("%.60s was answered with %s %+v", test.body, response.Status, problem)
 		}
 	}

@@ -112,8 +112,8 @@ func TestADeletedListTakesItsTodosAlong(t *testing.T) {
 	if todos, _ := s.todos(ctx, ""); len(todos) != 0 {
 		t.Errorf("todos = %v, want none", todos)
 	}
-	var problem *live.Error
-	if _, err := s.addTodo(ctx, Todo{ListID: lists[0].ID, Title: "late"}); !errors.As(err, &problem) || problem.Errors["list_id"] == nil {
+	var wrong live.Invalid
+	if _, err := s.addTodo(ctx, Todo{ListID: lists[0].ID, Title: "late"}); !errors.As(err, &wrong) || wrong["list_id"] == nil {
 		t.Errorf("a todo of a list that is gone: %v, want an error at list_id", err)
 	}
 }

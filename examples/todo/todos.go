@@ -116,11 +116,4 @@ func tidyText(field, text string, limit int) (string, error) {
 }
 
 // invalid is the error of a field that holds what it may not.
-func invalid(field, message string) error {
-	return &live.Error{
-		Code:   "invalid_value",
-		Status: http.StatusUnprocessableEntity,
-		Detail: field + ": " + message,
-		Errors: map[string][]string{field: {message}},
-	}
-}
+func invalid(field, message string) error { return live.Invalid{field: {message}} }
