@@ -80,9 +80,12 @@ func TestClientsFormsAreRead(t *testing.T) {
 	listed := wire.Message{Type: "subscribe", ID: 1, Router: "todos", Where: raw(`{"list_id":7,"done":false}`), Order: "-created_at"}
 	resumed := listed
 	resumed.Cursor = "4fk2m9qa.2sy"
+	tagged := resumed
+	tagged.Tag = "Jq3w-8Zx0aPk"
 	want := map[string]wire.Message{
 		"client-subscribe":         listed,
 		"client-subscribe-resume":  resumed,
+		"client-subscribe-tag":     tagged,
 		"client-subscribe-channel": {Type: "subscribe", ID: 2, Channel: "chat:7", Cursor: "4fk2m9qa.2sy"},
 		"client-unsubscribe":       {Type: "unsubscribe", ID: 1},
 		"client-publish":           {Type: "publish", ID: 3, Channel: "chat:7", Data: raw(`{"text":"hello"}`)},
@@ -184,8 +187,11 @@ func TestServersFormsAreWritten(t *testing.T) {
 
 		"server-hello":    wire.Hello("5f2a1c0e-7c1f-4a53-9a55-0b1f0d7a8f11"),
 		"server-snapshot": wire.Snapshot(wire.Listing{ID: 1, Query: "k3", Cursor: "4fk2m9qa.2sy", Reason: "", Rows: []byte(row)}),
-		"server-resumed":  wire.Resumed(1, "k3", "4fk2m9qa.2sy"),
-		"server-resync":   wire.Snapshot(wire.Listing{ID: 1, Query: "k3", Cursor: "4fk2m9qa.2sz", Reason: "history", Rows: []byte(row)}),
+		"server-snapshot-tag": wire.Snapshot(wire.Listing{
+			ID: 1, Query: "k3", Cursor: "4fk2m9qa.2sy", Tag: "Jq3w-8Zx0aPk", Order: "-created_at,id", Rows: []byte(row),
+		}),
+		"server-resumed": wire.Resumed(1, "k3", "4fk2m9qa.2sy"),
+		"server-resync":  wire.Snapshot(wire.Listing{ID: 1, Query: "k3", Cursor: "4fk2m9qa.2sz", Reason: "history", Rows: []byte(row)}),
 		"server-change-create": change("2t0", `{"op":"create","key":"43","version":1,"fields":{"id":43,"list_id":7,"title":"eggs","done":false},`+
 			created+`}`),
 		"server-change-enter":   change("2t1", `{"op":"enter","key":"44","version":3,"fields":{"id":44,"list_id":7,"title":"tea","done":false}}`),

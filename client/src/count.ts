@@ -30,7 +30,7 @@ export class CountFeed extends Feed implements Count {
   }
 
   override _subscribe(): ClientMessage {
-    return { type: "subscribe", id: this._id, router: this._router, where: this._where, count: true, cursor: this._cursor };
+    return { type: "subscribe", id: this._id, router: this._router, where: this._where, count: true, cursor: this._cursor, tag: this._tag };
   }
 
   override _start(m: SnapshotMessage): void {
@@ -42,7 +42,7 @@ export class CountFeed extends Feed implements Count {
   }
 
   override _forget(): void {
-    this._cursor = undefined;
+    this._cursor = this._tag = undefined;
     this._set(undefined);
   }
 

@@ -14,6 +14,8 @@ export abstract class Feed {
   /** The id on the wire; 0 while not subscribed. Each subscribing takes a new one, so that answers to an earlier one are told apart. */
   _id = 0;
   _cursor: string | undefined;
+  /** What the server said with the last snapshot of what may be seen; it goes with the cursor, and tells if that has changed. */
+  _tag: string | undefined;
   _status = LOADING;
   _client: Client;
   /** What is equal for two feeds that may share one subscription. */
@@ -94,7 +96,7 @@ export abstract class Feed {
     const error = new LiveError(problem);
     this._part();
     if ((problem.code === "malformed_cursor" || problem.errors?.["bound"]) && this._cursor) {
-      this._cursor = undefined;
+      this._cursor = this._tag = undefined;
       this._join();
     } else if (error.status >= 500 || error.status === 429 || error.code === "id_in_use") {
       // The server is in trouble, not the subscription: ask again after a while.

@@ -50,13 +50,13 @@ export class ListFeed<T extends object> extends Feed implements List<T> {
   }
 
   get hasMore(): boolean {
-    return this._window._more;
+    return this._window._more || this._base._all.size > this._window._limit!;
   }
 
   get rows(): readonly T[] {
     if (this._stale) {
       this._stale = false;
-      let rows = [...this._writes._overlay(this._base._all).values()];
+      let rows = [...this._writes._overlay(this._window._first(this._base, this._compare)).values()];
       if (this._compare) rows.sort(this._compare);
       if (this._related) {
         rows = this._related._join(rows, !!this._id);
@@ -108,7 +108,7 @@ export class ListFeed<T extends object> extends Feed implements List<T> {
       const end = <A extends unknown[]>(f: (...args: A) => void) => (...args: A) => (off(), f(...args));
       this._growing.push({ _resolve: end(resolve), _reject: end(reject) });
       if (id) this._again();
-      this._dirty();
+      this._changed();
     }));
   }
 
@@ -145,15 +145,15 @@ export class ListFeed<T extends object> extends Feed implements List<T> {
   }
 
   override _subscribe(): ClientMessage {
-    const { _id, _router, _cursor, _window } = this;
-    return { type: "subscribe", id: _id, router: _router, ...this._options, limit: _window._limit, ...(_cursor && { cursor: _cursor, bound: _window._bound }) };
+    const { _id, _router, _cursor, _tag, _window } = this;
+    return { type: "subscribe", id: _id, router: _router, ...this._options, limit: _window._limit, ...(_cursor && { cursor: _cursor, tag: _tag, bound: _window._bound }) };
   }
 
   override _start(m: SnapshotMessage): void {
     this._base._replace(m.rows);
     if (m.order) this._compare = comparator((this._window._order = m.order));
     this._window._limit = m.limit ?? this._window._limit;
-    this._fit(m, false);
+    this._fit(m, true);
     if (m.relations) {
       this._hidden ||= !this._related;
       // What is shown stays with it, so it goes on as long as the relations are the same.
@@ -176,18 +176,16 @@ export class ListFeed<T extends object> extends Feed implements List<T> {
 
   override _data(m: DataMessage): void {
     if (m.type !== "change") return;
-    let left = false;
     for (const c of m.changes) {
       if (this._base._apply(c)) {
         const { op, key, mutation } = c;
-        left ||= op === "leave";
         const change = { op, key, cursor: m.cursor, ...(mutation && { mutation }) };
         const row = this._base._all.get(key)?.fields;
         this._changes.push((row ? { ...change, row } : change) as Change<T>);
       }
       this._writes._echo(c);
     }
-    for (const { key } of this._fit(m, left)) this._changes.push({ op: "leave", key, cursor: m.cursor });
+    for (const { key } of this._fit(m)) this._changes.push({ op: "leave", key, cursor: m.cursor });
     this._changed();
   }
 
@@ -209,13 +207,14 @@ export class ListFeed<T extends object> extends Feed implements List<T> {
       this._from = undefined;
       this._grown(new LiveError(problem));
       this._again();
+      this._changed();
     } else {
       super._refused(problem);
     }
   }
 
   override _forget(): void {
-    this._cursor = this._related = undefined;
+    this._cursor = this._tag = this._related = undefined;
     this._hidden = false;
     this._window = new Window(this._options.limit);
     this._base._replace();
@@ -247,8 +246,8 @@ export class ListFeed<T extends object> extends Feed implements List<T> {
     for (const { _resolve, _reject } of this._growing.splice(0)) error ? _reject(error) : _resolve();
   }
 
-  private _fit(m: { more?: boolean }, left: boolean): Row[] {
-    return this._compare ? this._window._fit(this._base, this._compare, m.more, left) : [];
+  private _fit(m: { more?: boolean }, trim?: boolean): Row[] {
+    return this._compare ? this._window._fit(this._base, this._compare, m.more, trim) : [];
   }
 
   private _named(key: Key, version?: number) {

@@ -28,9 +28,12 @@ export class PollLink extends PostLink {
     void this._round(0);
   }
 
-  /** An answer that is on its way to the first round is looked at when it is there. */
+  /**
+   * An answer that is on its way to the first round is looked at when it is there. The server does not wait: who asked for more rows
+   * is to hear at once that there are none.
+   */
   protected override _renew(): void {
-    if (this._through) void this._round(this._wait);
+    if (this._through) void this._round(0);
   }
 
   private async _round(wait: number): Promise<void> {
@@ -65,7 +68,8 @@ export class PollLink extends PostLink {
         break;
       }
       session._receive(m);
-      if (this._wait && !/^(resumed|cursor|status)$/.test(m.type)) pause = 0;
+      // That a window lacks nothing is no news.
+      if (this._wait && !/^(resumed|cursor|status)$/.test(m.type) && !(m.type === "change" && !m.changes.length)) pause = 0;
     }
     if (!session._covers(_feeds)) pause = 0;
     this._timer = client._after(this._timer, pause, () => void this._round(this._wait));

@@ -182,13 +182,13 @@ export class Related {
   _waiting = false;
   _name: string;
   private _relations: Relation[];
-  private _keyField: string | undefined;
+  private _keyField: string;
   private _shown = new Map<string, Made>();
 
-  constructor(client: Client, relations: Record<string, WireRelation>, order: string | undefined, changed: () => void, name = "") {
+  constructor(client: Client, relations: Record<string, WireRelation>, order = "", changed: () => void, name = "") {
     this._name = name;
     // The effective order ends with the key field.
-    this._keyField = order?.split(",").pop()!.replace("-", "");
+    this._keyField = order.split(",").pop()!.replace("-", "");
     this._relations = Object.entries(relations).map(([_name, r]) => ({
       ...r,
       _name,
@@ -237,8 +237,7 @@ export class Related {
     if (r.key && !r._between) return [fields[r.key] ?? []].flat();
     // A row that was just created here has no key that the server knows.
     if (key[0] === "~" && isPending(fields)) return [];
-    const own = this._keyField ? fields[this._keyField] : Object.values(fields).find(v => String(v) === key);
-    return [own ?? key];
+    return [fields[this._keyField] ?? key];
   }
 
   /** What the row is put together to, which is what it was if nothing of it changed; nothing if it has to wait for the first time. */

@@ -70,6 +70,7 @@ export class Session {
         if (!feed) break;
         client._answer(m.id);
         feed._cursor = m.cursor;
+        feed._tag = m.tag;
         feed._start(m);
         feed._answered();
         feed._moved();

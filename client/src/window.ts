@@ -2,6 +2,8 @@
 
 import type { Row, Rows } from "./rows.ts";
 
+type Compare = (a: Row, b: Row) => number;
+
 export class Window {
   /** How many rows; undefined for all. The server may set it, when there are more than it gives without. */
   _limit: number | undefined;
@@ -9,7 +11,7 @@ export class Window {
   _order = "";
   /** The last row's values of the fields of the order. Without a bound all rows that there are, are held. */
   _bound: unknown[] | undefined;
-  /** Whether there may be rows beyond the last. */
+  /** What the server said last: whether there are rows beyond. */
   _more = false;
 
   constructor(limit: number | undefined) {
@@ -17,24 +19,39 @@ export class Window {
   }
 
   /**
-   * Keeps the first rows, after a message that said whether there are more, or did not, and in which a row left, or none. Returns
-   * the others.
+   * Takes what a message said of rows beyond the last, if it did, and finds the bound. A message that trims tells which rows there
+   * are: the first are kept, and the others dropped and returned. After any other all stay, for the rows before them may leave
+   * with the next one.
    */
-  _fit({ _all }: Rows, compare: (a: Row, b: Row) => number, more: boolean | undefined, left: boolean): Row[] {
+  _fit({ _all }: Rows, compare: Compare, more: boolean | undefined, trim = more !== undefined): Row[] {
     if (!this._limit) return [];
     const rows = [..._all.values()].sort(compare);
-    const others = rows.splice(this._limit);
+    const others = trim ? rows.splice(this._limit) : [];
     for (const { key } of others) _all.delete(key);
-    const last = rows[rows.length - 1], full = rows.length === this._limit;
-    if (full || more) this._bound = last && this._order.split(",").map(f => last.fields[f.replace("-", "")]);
-    else if (more === false) this._bound = undefined;
-    // What left a window that is full may have been pushed out of it.
-    this._more = others.length > 0 || (more ?? (this._more || (full && left)));
+    this._more = more ?? this._more;
+    const last = rows[rows.length - 1], full = rows.length >= this._limit;
+    if (!full && more === false) this._bound = undefined;
+    else if (last && (full || more || this._beyond(last, compare))) this._bound = this._fields().map(f => last.fields[f]);
     return others;
+  }
+
+  /** The rows to show of those that are held. */
+  _first({ _all }: Rows, compare: Compare | undefined): Map<string, Row> {
+    if (!compare || !(_all.size > this._limit!)) return _all;
+    return new Map([..._all].sort(([, a], [, b]) => compare(a, b)).slice(0, this._limit));
   }
 
   /** Whether nothing is missing. */
   _filled({ _all }: Rows): boolean {
     return !this._bound || _all.size >= this._limit!;
+  }
+
+  private _beyond(row: Row, compare: Compare): boolean {
+    const { _bound } = this;
+    return !!_bound && compare(row, { ...row, fields: Object.fromEntries(this._fields().map((f, i) => [f, _bound[i]])) }) > 0;
+  }
+
+  private _fields(): string[] {
+    return this._order.split(",").map(f => f.replace("-", ""));
   }
 }

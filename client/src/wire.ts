@@ -35,7 +35,7 @@ export interface WireRelation {
 
 /** Members that are undefined are left out by JSON.stringify: the server refuses members that it does not know, not absent ones. */
 export type ClientMessage =
-  | { type: "subscribe"; id: number; router?: string; channel?: string; where?: Where; order?: string; limit?: number; include?: readonly string[]; count?: true; cursor?: string; bound?: unknown[] }
+  | { type: "subscribe"; id: number; router?: string; channel?: string; where?: Where; order?: string; limit?: number; include?: readonly string[]; count?: true; cursor?: string; tag?: string; bound?: unknown[] }
   | { type: "unsubscribe"; id: number }
   | { type: "publish"; id: number; channel: string; data: unknown }
   | { type: "call"; id: number; router: string; verb: string; key?: string; version?: number; data?: unknown; where?: Where; order?: string; limit?: number; include?: readonly string[]; mutation?: string; retry?: string }
@@ -48,7 +48,9 @@ export interface SnapshotMessage {
   query: string;
   cursor: string;
   reason?: string;
-  /** The effective order, ended by the key field. */
+  /** Names what the caller may see. A router's list or count has it. */
+  tag?: string;
+  /** The effective order, ended by the key field: of an order, a limit or an include. */
   order?: string;
   limit?: number;
   more?: boolean;

@@ -127,6 +127,14 @@ const client: Record<string, () => Promise<Script>> = {
     await s.hello();
     return s;
   },
+  async "client-subscribe-tag"() {
+    const s = at(1);
+    s.live.list("todos", options).subscribe(() => {});
+    await s.hello();
+    await s.say(file("server-snapshot-tag"));
+    await asked(s);
+    return s;
+  },
   async "client-subscribe-include"() {
     const s = at(1);
     s.live.list("orders", { order: "id", include: ["owner", "lines", "tags"] }).subscribe(() => {});
@@ -210,7 +218,7 @@ interface Scene {
 }
 
 /** The list of the examples, live at the cursor 2sy with row 42. */
-async function scene(): Promise<Scene> {
+async function scene(snapshot = "server-snapshot"): Promise<Scene> {
   const s = at(1, uuid("7"));
   const list = s.live.list("todos", options);
   const seen: Change<unknown>[] = [];
@@ -218,7 +226,7 @@ async function scene(): Promise<Scene> {
   list.on("change", c => seen.push(c));
   list.subscribe(rows => (scene.rows = rows));
   await s.hello();
-  await s.say(file("server-snapshot"));
+  await s.say(file(snapshot));
   seen.length = 0;
   return scene;
 }
@@ -270,6 +278,11 @@ const server: Record<string, () => Promise<void>> = {
     assert.deepEqual(c.rows, [milk]);
     assert.equal(c.state(), "live");
     assert.equal(await cursorOf(c), "4fk2m9qa.2sy");
+  },
+  async "server-snapshot-tag"() {
+    const c = await scene("server-snapshot-tag");
+    assert.deepEqual(c.rows, [milk]);
+    assert.equal((await asked(c.s)).tag, "Jq3w-8Zx0aPk");
   },
   async "server-snapshot-window"() {
     const { list } = await window();

@@ -220,11 +220,11 @@ test("a field that holds several keys relates to several rows, in its order", as
   assert.deepEqual(s.list.rows.map(r => r.watchers!.map(w => w.name)), [["u8", "u7"], []]);
 });
 
-test("the key of a row is found where the order does not name it", async () => {
+test("the key of a row is the field at the end of the order; where it has no such field, its text", async () => {
   const s = new Scene(["lines"], { order: undefined });
   await s.hello();
-  await s.say({ type: "snapshot", id: 1, query: "q", cursor: "e.1", relations: { lines }, rows: [{ key: "7", version: 1, fields: { title: "x", no: 7 } }] });
-  assert.deepEqual(s.last("subscribe").where, { order_id: { in: [7] } });
+  await s.say({ type: "snapshot", id: 1, query: "q", cursor: "e.1", order: "-no", relations: { lines }, rows: [{ key: "7", version: 1, fields: { like: 7, no: 70 } }, { key: "8", version: 1, fields: { like: 8 } }] });
+  assert.deepEqual(s.last("subscribe").where, { order_id: { in: ["8", 70] } });
 });
 
 test("a hundred values a list; known lists stay, new values get a new one, what nobody needs goes", async () => {

@@ -9,14 +9,18 @@ type Where = Record<string, unknown> | undefined;
 interface Entry { pos: number; router: string; key: string; was?: WireRow | undefined; now?: WireRow | undefined; mutation?: string | undefined; channel?: string; message?: unknown }
 interface Sub {
   id: number; query: string; router: string; where: Where; channel: string | undefined; pos: number;
-  /** Of a window: its effective order, and what the client holds by now. */
-  limit?: number | undefined; order: string; held: Map<string, WireRow>; bound?: unknown[] | undefined;
+  /** Of a window: its effective order, what the client holds by now, and what it was told of rows beyond. */
+  limit?: number | undefined; order: string; held: Map<string, WireRow>; bound?: unknown[] | undefined; more?: boolean | undefined;
+  /** It goes on from an earlier cursor, and was not told yet what it lacks. */
+  behind?: boolean;
   /** Of a count: what was said last. */
   count?: number | undefined;
 }
 
 const matches = (where: Where, row: WireRow | undefined) => !!row && Object.entries(where ?? {}).every(([k, v]) =>
   v instanceof Object ? (v as { in: unknown[] }).in.includes(row.fields[k]) : row.fields[k] === v);
+/** What no long-poll ends for: that a window which has caught up lacks nothing. */
+const quiet = (m: ServerMessage) => m.type === "resumed" || (m.type === "change" && !m.changes.length);
 const boundOf = (order: string, row: WireRow) => order.split(",").map(f => row.fields[f.replace("-", "")] ?? null);
 
 export class Server {
@@ -32,6 +36,8 @@ export class Server {
   /** Rows that come in for others are fetched, not at hand. */
   fetches = false;
   maxLimit = 1000;
+  /** Names what callers may see. */
+  tag = "t1";
   log: Entry[] = [];
   pos = 0;
   /** Positions up to this one are forgotten. */
@@ -156,21 +162,27 @@ export class Server {
     return [rows.filter(r => !beyond(r)), rows.filter(beyond)];
   }
 
-  private settleBound(sub: Sub, more?: boolean): void {
-    const last = [...sub.held.values()].sort(comparator(sub.order)).pop();
-    if (sub.held.size === sub.limit || more) sub.bound = last && boundOf(sub.order, last);
-    else if (more === false) sub.bound = undefined;
+  /** What the client holds after a message, by the rules of windows. */
+  private settle(sub: Sub, rows: WireRow[], more?: boolean): void {
+    if (more !== undefined) rows = rows.slice(0, sub.limit);
+    sub.held = new Map(rows.map(r => [r.key, r]));
+    sub.more = more ?? sub.more;
+    const last = rows.at(-1);
+    if (rows.length < sub.limit! && more === false) sub.bound = undefined;
+    else if (last && (rows.length >= sub.limit! || more || (sub.bound && this.split(sub, [last])[1].length))) sub.bound = boundOf(sub.order, last);
   }
 
   private windowNews(sub: Sub): ServerMessage[] {
     const out: ServerMessage[] = [];
     const row = (r: WireRow) => ({ key: r.key, version: r.version!, fields: r.fields });
+    const edge = { ...sub };
     for (const e of this.log) {
       if (e.pos <= sub.pos || e.router !== "todos") continue;
-      const [within, beyond] = this.split(sub, this.ordered(sub, e.pos));
-      const now = within.slice(0, sub.limit);
-      // One that went may be replaced at once.
-      if (!this.fetches && now.length < sub.limit!) now.push(...beyond.splice(0, sub.limit! - now.length));
+      const all = this.ordered(sub, e.pos);
+      const [within, beyond] = this.split(sub.behind ? edge : sub, all);
+      // Who catches up is told of every row up to its bound; who has, of the first. One that went may be replaced at once.
+      const now = sub.behind ? within : within.slice(0, sub.limit);
+      if (!sub.behind && !this.fetches && now.length < sub.limit!) now.push(...beyond.splice(0, sub.limit! - now.length));
       const changes: WireChange[] = [];
       for (const was of sub.held.values()) {
         if (now.some(r => r.key === was.key)) continue;
@@ -185,17 +197,20 @@ export class Server {
           changes.push({ op: "update", key: r.key, version: r.version!, fields: Object.fromEntries(Object.entries(r.fields).filter(([k, v]) => held.fields[k] !== v)), ...mutation });
         }
       });
-      sub.held = new Map(now.map(r => [r.key, r]));
-      this.settleBound(sub);
-      if (changes.length) out.push({ type: "change", query: sub.query, cursor: this.cursor(e.pos), changes });
+      const beyondNow = all.length > now.length;
+      const more = sub.behind || beyondNow === sub.more ? undefined : beyondNow;
+      this.settle(sub, now, more);
+      if (changes.length || more !== undefined) out.push({ type: "change", query: sub.query, cursor: this.cursor(e.pos), ...(more !== undefined && { more }), changes });
     }
     sub.pos = this.pos;
-    if (sub.held.size < sub.limit! && sub.bound) {
-      const [, beyond] = this.split(sub, this.ordered(sub, this.pos));
-      const changes = beyond.splice(0, sub.limit! - sub.held.size).map((r, i): WireChange => ({ op: "enter", at: sub.held.size + i, ...row(r) }));
-      for (const c of changes) sub.held.set(c.key, this.rows.get(c.key)!);
-      this.settleBound(sub, beyond.length > 0);
-      out.push({ type: "change", query: sub.query, cursor: this.cursor(), more: beyond.length > 0, changes });
+    const all = this.ordered(sub, this.pos), first = all.slice(0, sub.limit);
+    // Who catches up is told what is beyond its bound, even if that is nothing; who has, what was fetched.
+    const [, lacks] = sub.behind ? this.split(edge, first) : [[], first.filter(r => !sub.held.has(r.key))];
+    if (sub.behind || lacks.length) {
+      const more = all.length > first.length;
+      out.push({ type: "change", query: sub.query, cursor: this.cursor(), more, changes: lacks.map(r => ({ op: "enter", at: first.indexOf(r), ...row(r) })) });
+      sub.behind = false;
+      this.settle(sub, first, more);
     }
     return out;
   }
@@ -204,10 +219,11 @@ export class Server {
   private listing(m: Extract<ClientMessage, { type: "subscribe" | "call" }>): { rows: WireRow[]; order?: string; limit?: number; more?: boolean; relations?: Record<string, WireRelation> } {
     const all = this.visible(m.router!, m.where as Where);
     const order = (m.order ? m.order + "," : "") + "id";
-    if (m.order || m.limit) all.sort(comparator(order));
+    const ordered = m.order || m.limit || m.include;
+    if (ordered) all.sort(comparator(order));
     return {
       rows: m.limit ? all.slice(0, m.limit) : all,
-      ...((m.order || m.limit) && { order }),
+      ...(ordered && { order }),
       ...(m.limit && { more: all.length > m.limit }),
       ...(m.include && { relations: Object.fromEntries(m.include.map(name => [name, this.relations[name]!])) }),
     };
@@ -222,24 +238,26 @@ export class Server {
     const refuse = (status: number, code: string): ServerMessage => ({ type: "error", id: m.id, problem: { status, code, detail: code } });
     if (m.router === "secret") return refuse(403, "forbidden");
     if (m.limit && m.limit > this.maxLimit) return refuse(400, "limit_too_large");
-    if (m.bound && !m.cursor) return refuse(400, "malformed_message");
+    if ((m.bound || m.tag) && !m.cursor) return refuse(400, "malformed_message");
     subs.set(m.id, sub);
     const [epoch, pos] = (m.cursor ?? "").split(".") as [string, string];
     const at = parseInt(pos, 36);
-    const lost = epoch !== this.epoch || at < this.floor;
+    const denied = m.tag !== undefined && m.tag !== this.tag;
+    const lost = epoch !== this.epoch || at < this.floor || denied;
+    const tag = m.router ? { tag: this.tag } : {};
     if (m.count) {
       sub.count = this.visible(sub.router, sub.where).length;
       if (!lost && at === this.pos) return { type: "resumed", id: m.id, query, cursor: m.cursor! };
-      return { type: "snapshot", id: m.id, query, cursor: this.cursor(), count: sub.count };
+      return { type: "snapshot", id: m.id, query, cursor: this.cursor(), ...tag, count: sub.count };
     }
     if (lost) {
       const { rows, ...more } = this.listing(m);
-      sub.held = new Map(rows.map(r => [r.key, r]));
-      this.settleBound(sub, more.more);
-      const reason = epoch !== this.epoch ? "epoch" : "history";
-      return { type: m.cursor ? "resync" : "snapshot", id: m.id, query, cursor: this.cursor(), ...(m.cursor && { reason }), ...more, ...(m.router && { rows }) };
+      if (m.limit) this.settle(sub, rows, more.more);
+      const reason = epoch !== this.epoch ? "epoch" : denied ? "rights" : "history";
+      return { type: m.cursor ? "resync" : "snapshot", id: m.id, query, cursor: this.cursor(), ...(m.cursor && { reason }), ...tag, ...more, ...(m.router && { rows }) };
     }
     sub.pos = at;
+    sub.behind = true;
     if (m.limit) sub.held = new Map(this.split(sub, this.ordered(sub, at))[0].map(r => [r.key, r]));
     return { type: "resumed", id: m.id, query, cursor: m.cursor! };
   }
@@ -362,8 +380,8 @@ export class Server {
     if (call && this.deaf) throw broken();
     if (call && this.hold) await new Promise<void>(resolve => this.held.push(resolve));
     const data = () => [...subs.values()].flatMap(s => this.news(s));
-    let news = data();
-    if (wait && !news.length && out.every(m => m.type === "resumed")) {
+    const news = data();
+    if (wait && [...out, ...news].every(quiet)) {
       await new Promise<void>((resolve, reject) => {
         const done = () => {
           this.waiting.delete(done);
@@ -373,7 +391,7 @@ export class Server {
         signal.addEventListener("abort", () => reject(new DOMException("aborted", "AbortError")));
       });
       if (this.down) throw broken();
-      news = data();
+      news.push(...data());
     }
     if (signal.aborted) throw new DOMException("aborted", "AbortError");
     const all: ServerMessage[] = [...out, ...news, { type: "cursor", cursor: this.cursor() }];

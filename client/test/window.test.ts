@@ -48,6 +48,59 @@ async function scene(more = true, limit = 3): Promise<Scene> {
   };
 }
 
+test("what the server said of the caller's rights goes with the cursor", async () => {
+  const s = new Script();
+  s.live.list<Todo>("todos", { order: "n", limit: 1 }).subscribe(() => {});
+  s.live.count("todos").subscribe(() => {});
+  await s.hello();
+  assert.ok(s.sent.every(m => !("tag" in m)));
+  await s.say({ type: "snapshot", id: 1, query: "q", cursor: "e.1", tag: "t1", order: "n,id", more: true, rows: [row(1, 1)] });
+  await s.say({ type: "snapshot", id: 2, query: "c", cursor: "e.1", tag: "c1", count: 3 });
+  const asked = () => s.sent.filter(m => m.type === "subscribe").slice(-2).map(m => [m.id, m.cursor, m.tag]);
+  await s.again();
+  assert.deepEqual(asked(), [[1, "e.1", "t1"], [2, "e.1", "c1"]]);
+  await s.say({ type: "resumed", id: 1, query: "q", cursor: "e.1" }, { type: "change", query: "q", cursor: "e.2", more: true, changes: [] });
+  await s.say({ type: "snapshot", id: 2, query: "c", cursor: "e.2", tag: "c2", count: 2 });
+  await s.again();
+  assert.deepEqual(asked(), [[1, "e.2", "t1"], [2, "e.2", "c2"]], "what resumes says nothing of them");
+  await s.say({ type: "resync", id: 1, query: "q", cursor: "e.3", reason: "rights", tag: "t2", order: "n,id", more: false, rows: [] });
+  await s.again();
+  assert.deepEqual(asked(), [[1, "e.3", "t2"], [2, "e.2", "c2"]]);
+  await s.say({ type: "error", id: 1, problem: { status: 400, code: "malformed_cursor" } }, { type: "error", id: 2, problem: { status: 400, code: "malformed_cursor" } });
+  assert.deepEqual(asked(), [[3, undefined, undefined], [4, undefined, undefined]], "and is forgotten with it");
+  await s.say({ type: "snapshot", id: 3, query: "q", cursor: "e.4", order: "n,id", more: false, rows: [] });
+  await s.again();
+  assert.deepEqual(s.sent.filter(m => m.type === "subscribe" && m.cursor).slice(-1).map(m => "tag" in m), [false]);
+});
+
+for (const transport of ["longpoll", "shortpoll", "sse"] as const) test(`more, where there are none, is answered at once (${transport})`, async () => {
+  const clock = new Clock(), server = new Server();
+  for (const key of ["1", "2", "3"]) server.write(key, { n: Number(key) });
+  const live = connect("http://host.test/live/", { fetch: server.fetch as never, transport, storage: null, env: clock.env });
+  const list = live.list<Todo>("todos", { order: "n", limit: 3 });
+  list.subscribe(() => {});
+  await clock.advance(3000);
+  const more = outcome(list.more());
+  await clock.advance(2000);
+  assert.deepEqual([more.is, list.rows.length], [undefined, 3]);
+  live.close();
+});
+
+test("a long-poll that comes back at once because a window lacks nothing rests", async () => {
+  const clock = new Clock(), server = new Server();
+  server.write("1", { n: 1 });
+  // A proxy that lets nobody wait.
+  const hasty = async (url: string, init: object) => {
+    if (server.attempts.length > 50) throw new TypeError("enough");
+    return server.fetch(url.replace(/wait=\d+/, "wait=0"), init);
+  };
+  const live = connect("http://host.test/live/", { fetch: hasty as never, transport: "longpoll", storage: null, env: clock.env });
+  live.list<Todo>("todos", { order: "n", limit: 3 }).subscribe(() => {});
+  await clock.advance(10_000);
+  assert.ok(server.attempts.length <= 13, `${server.attempts.length} rounds in 10 s`);
+  live.close();
+});
+
 test("a window asks for its limit, and resumes with its bound", async () => {
   const c = await scene();
   assert.equal(c.ids(), "1 2 3 …");
@@ -73,15 +126,15 @@ test("lists that differ in limit or include are two; order may be an array", asy
 test("a row that enters pushes the last one out, and the bound moves", async () => {
   const c = await scene(false);
   await c.change("e.11", [{ ...enter(4, 15), at: 1 }, leave(3)]);
-  assert.deepEqual(c.shown, ["1 4 2 …"], "there are more rows now");
+  assert.deepEqual(c.shown, ["1 4 2"]);
   assert.deepEqual((await c.resume()).bound, [20, 2]);
 });
 
-test("a row too many is dropped, and who hears the changes is told so", async () => {
+test("a row too many is dropped when the server says whether there are more, and who hears the changes is told so", async () => {
   const c = await scene(false);
   const heard: Change<Todo>[] = [];
   c.list.on("change", change => heard.push(change));
-  await c.change("e.11", [enter(4, 15)]);
+  await c.change("e.11", [enter(4, 15)], true);
   assert.deepEqual([c.ids(), heard.map(h => "key" in h && [h.op, h.key])], ["1 4 2 …", [["enter", "4"], ["leave", "3"]]]);
   // What it no longer holds it does not update.
   await c.change("e.12", [{ op: "update", key: "3", version: 2, fields: { n: 1 } }]);
@@ -125,9 +178,112 @@ test("a half-filled window resumes with its bound, and is filled then", async ()
   assert.equal("bound" in (await c.resume()), false, "more is false: all rows are held");
 });
 
+test("what is held beyond the limit stays until the server says which rows there are: those before may leave again", async () => {
+  const c = await scene();
+  assert.deepEqual((await c.resume()).bound, [30, 3]);
+  await c.s.say({ type: "resumed", id: 1, query: "q", cursor: "e.10" });
+  await c.change("e.11", [enter(4, 1), enter(5, 2)]);
+  assert.equal(c.ids(), "4 5 1 …", "the first three are shown");
+  await c.change("e.12", [leave(4, 2), leave(5, 2)]);
+  assert.equal(c.ids(), "1 2 3 …");
+  await c.change("e.12", [], true);
+  assert.equal(c.ids(), "1 2 3 …");
+  assert.deepEqual((await c.resume()).bound, [30, 3]);
+});
+
+test("a row that is held beyond the limit is kept up to date", async () => {
+  const c = await scene();
+  await c.change("e.11", [enter(4, 1), enter(5, 2)]);
+  const heard: unknown[] = [];
+  c.list.on("change", change => heard.push("key" in change && [change.op, change.key]));
+  await c.change("e.12", [{ op: "update", key: "3", version: 2, fields: { title: "new" } }, { op: "delete", key: "2", version: 2 }]);
+  assert.deepEqual([c.ids(), c.list.rows.length], ["4 5 1 …", 3]);
+  await c.change("e.13", [leave(4, 2)]);
+  assert.deepEqual([c.ids(), c.list.rows[2]], ["5 1 3 …", { id: 3, n: 30, title: "new" }]);
+  assert.deepEqual(heard, [["update", "3"], ["delete", "2"], ["leave", "4"]], "what is not shown is heard of");
+});
+
+test("the bound of who holds more than the limit is the last row that is held", async () => {
+  const c = await scene();
+  await c.change("e.11", [enter(4, 1), enter(5, 40)]);
+  assert.deepEqual((await c.resume()).bound, [40, 5]);
+  await c.s.say({ type: "resumed", id: 1, query: "q", cursor: "e.11" });
+  await c.change("e.12", [], true);
+  assert.deepEqual((await c.resume()).bound, [20, 2], "trimmed");
+});
+
+test("the bound moves on with a last row beyond it, and not back", async () => {
+  const c = await scene();
+  await c.change("e.11", [leave(2, 2), leave(1, 2)]);
+  await c.change("e.12", [leave(3, 2), enter(4, 40)]);
+  assert.deepEqual((await c.resume()).bound, [40, 4], "one row, beyond what was known");
+  await c.s.say({ type: "resumed", id: 1, query: "q", cursor: "e.12" });
+  await c.change("e.13", [leave(4, 2), enter(5, 25)]);
+  assert.deepEqual((await c.resume()).bound, [40, 4]);
+  await c.s.say({ type: "resumed", id: 1, query: "q", cursor: "e.13" });
+  await c.change("e.14", [enter(0, 40)]);
+  assert.deepEqual((await c.resume()).bound, [40, 4], "equal to it but for the key field, and before");
+});
+
+test("a bound of an order that goes down lies the other way", async () => {
+  const s = new Script();
+  s.live.list<Todo>("todos", { order: "-n", limit: 3 }).subscribe(() => {});
+  await s.hello();
+  await s.say({ type: "snapshot", id: 1, query: "q", cursor: "e.10", order: "-n,id", more: true, rows: [row(1, 30), row(2, 20), row(3, 10)] });
+  await s.say({ type: "change", query: "q", cursor: "e.11", changes: [leave(2), leave(3), enter(4, 15)] });
+  await s.again();
+  assert.deepEqual(s.last("subscribe").bound, [10, 3]);
+  await s.say({ type: "resumed", id: 1, query: "q", cursor: "e.11" }, { type: "change", query: "q", cursor: "e.12", changes: [leave(4), enter(5, 5)] });
+  await s.again();
+  assert.deepEqual(s.last("subscribe").bound, [5, 5]);
+});
+
+test("a window without bound, and one whose rows all left, keep what they had", async () => {
+  const c = await scene(false, 4);
+  await c.change("e.11", [leave(1, 2), enter(5, 99)]);
+  assert.equal("bound" in (await c.resume()), false, "all rows are held still");
+  const d = await scene();
+  await d.change("e.11", [leave(1, 2), leave(2, 2), leave(3, 2)], true);
+  assert.deepEqual([d.ids(), (await d.resume()).bound], [" …", [30, 3]]);
+});
+
+test("hasMore is what was said last, and true while rows beyond the limit are held", async () => {
+  const c = await scene(false);
+  await c.change("e.11", [leave(1, 2)]);
+  assert.equal(c.list.hasMore, false, "nobody guesses");
+  await c.change("e.12", [enter(1, 10), enter(4, 1)]);
+  assert.equal(c.ids(), "4 1 2 …");
+  await c.change("e.13", [leave(4, 2)]);
+  assert.equal(c.ids(), "1 2 3");
+  await c.change("e.14", [], true);
+  assert.equal(c.ids(), "1 2 3 …", "a change may have nothing else to say");
+  await c.change("e.15", [leave(1, 2)]);
+  assert.equal(c.list.hasMore, true);
+  assert.deepEqual(c.shown, ["2 3", "4 1 2 …", "1 2 3", "1 2 3 …", "2 3 …"]);
+});
+
+test("more shows what is held already, and if it is refused not", async () => {
+  const c = await scene();
+  await c.change("e.11", [enter(4, 1), enter(5, 2)]);
+  void c.list.more(1);
+  await settle(2);
+  assert.equal(c.ids(), "4 5 1 2 …");
+  await c.s.say({ type: "error", id: 2, problem: { status: 400, code: "limit_too_large" } });
+  assert.equal(c.ids(), "4 5 1 …");
+});
+
+test("own rows that are not answered are shown beside the first of those that are held", async () => {
+  const c = await scene();
+  await c.change("e.11", [enter(4, 1), enter(5, 2)]);
+  void c.list.create({ n: 99 });
+  void c.list.delete(5);
+  await settle(2);
+  assert.equal(c.ids(), "4 1 new? …");
+});
+
 test("null is a value of a bound", async () => {
   const c = await scene();
-  await c.change("e.11", [{ op: "update", key: "1", version: 2, fields: { n: null } }, enter(4, null), enter(5, null)]);
+  await c.change("e.11", [{ op: "update", key: "1", version: 2, fields: { n: null } }, enter(4, null), enter(5, null), leave(2), leave(3)]);
   assert.deepEqual((await c.resume()).bound, [null, 5]);
 });
 
@@ -344,7 +500,7 @@ async function run(seed: number): Promise<void> {
       }
       case 11: if (chance(3) === 0) { server.down = true; server.break(); server.wake(); } break;
       case 12: server.down = false; server.deaf = chance(4) === 0; server.fetches = chance(2) === 0; break;
-      case 13: if (seed % 3 === 0 && chance(4) === 0) server.trim(); else clock.fire("online"); break;
+      case 13: if (seed % 3 === 0 && chance(4) === 0) server.trim(); else if (chance(4) === 0) server.tag += "x"; else clock.fire("online"); break;
     }
     if (chance(3) === 0) await clock.advance(chance(chance(5) ? 1500 : 30_000));
     else await settle(chance(3));
@@ -361,12 +517,13 @@ async function run(seed: number): Promise<void> {
   truth.sort((a, b) => Number(b.fields["n"]) - Number(a.fields["n"]) || Number(a.key) - Number(b.key));
   assert.deepEqual(list.rows, truth.slice(0, limit).map(r => r.fields));
   assert.deepEqual([...model].sort(), truth.slice(0, limit).map(r => [r.key, r.fields]).sort());
-  // Nobody tells of a row that comes to be beyond a full window; to ask for more tells.
+  assert.equal(list.hasMore, truth.length > limit);
   const more = outcome(list.more(++limit && 1));
   await clock.advance(3000);
   assert.deepEqual([more.is, list.hasMore, list.rows.length], [undefined, truth.length > limit, Math.min(limit, truth.length)]);
   assert.equal(count.value, truth.length);
   assert.equal(new Set(server.log.map(e => e.mutation).filter(Boolean)).size, server.log.filter(e => e.mutation).length, "no write is done twice");
+  assert.deepEqual(server.received.filter(({ m }) => m.type === "subscribe" && !!m.cursor !== !!m.tag), []);
   live.close();
   await settle();
   assert.equal(clock.pending, 0);
