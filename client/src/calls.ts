@@ -67,13 +67,16 @@ export class Calls {
     else void this._round(batch, messages);
   }
 
-  /** Over a stream or poll calls travel in a POST of their own, together with the lists that they write to. */
+  /**
+   * Over a stream or poll calls travel in a POST of their own, together with the lists that they write to. Windows do not come along:
+   * what two sessions say of one window does not fit together.
+   */
   private async _round(batch: Call[], messages: ClientMessage[]): Promise<void> {
     const client = this._client;
     const abort = (this._post = new AbortController());
     const timer = client._after(0, PATIENCE, () => abort.abort());
     const session = new Session(client, true);
-    const feeds = new Set(batch.map(c => c._feed).filter(f => f && f._id && f._cursor) as Feed[]);
+    const feeds = new Set(batch.map(c => c._feed).filter(f => f && f._id && f._cursor && !f._window?._limit) as Feed[]);
     let error = unknown();
     try {
       client._asking(messages[0]!.id);

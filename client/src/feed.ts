@@ -4,6 +4,7 @@ import type { Client } from "./client.ts";
 import { LiveError } from "./error.ts";
 import type { FeedStatus, Problem, Stop } from "./types.ts";
 import type { ClientMessage, DataMessage, SnapshotMessage } from "./wire.ts";
+import type { Window } from "./window.ts";
 
 /** A wire subscription outlives its last listener by this: a component that is mounted again soon resumes for nothing. */
 const GRACE = 250;
@@ -16,6 +17,8 @@ export abstract class Feed {
   _cursor: string | undefined;
   /** What the server said with the last snapshot of what may be seen; it goes with the cursor, and tells if that has changed. */
   _tag: string | undefined;
+  /** Of a list. */
+  _window: Window | undefined;
   _status = LOADING;
   _client: Client;
   /** What is equal for two feeds that may share one subscription. */
@@ -126,7 +129,7 @@ export abstract class Feed {
   }
 
   /** Subscribes under a new id, because what is asked for is another thing now. What is known stays, and goes on from its cursor. */
-  protected _again(): void {
+  _again(): void {
     const id = this._id, { _connection } = this._client;
     this._id = this._client._nextID();
     _connection._changed(this, this._id);

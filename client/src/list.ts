@@ -21,7 +21,7 @@ export class ListFeed<T extends object> extends Feed implements List<T> {
   _base = new Rows();
   _related: Related | undefined;
   private _options: ListSpec;
-  private _window: Window;
+  override _window: Window;
   /** Nothing was shown yet, for all of it waits for what it relates to. */
   private _hidden = false;
   private _compare: ((a: Row, b: Row) => number) | undefined;

@@ -11,6 +11,8 @@ export class Session {
   private _aside: boolean;
   /** Subscriptions by id; what was unsubscribed is gone from here. */
   private _asked = new Map<number, Feed>();
+  /** Their bounds, as they were asked with. */
+  private _bounds = new Map<number, unknown>();
   /** The answered ones, by the name of their data. Several may share one name. */
   private _queries = new Map<string, Set<number>>();
 
@@ -27,6 +29,7 @@ export class Session {
   /** Notes the subscription of the feed, and returns the message that asks for it. */
   _add(feed: Feed): ClientMessage {
     this._asked.set(feed._id, feed);
+    this._bounds.set(feed._id, feed._window?._bound);
     return feed._subscribe();
   }
 
@@ -77,6 +80,12 @@ export class Session {
         break;
       }
       case "resumed": {
+        // What another session, which this one takes the place of, said meanwhile may have pushed out rows of which nothing more is said here.
+        const asked = this._living(m.id);
+        if (asked && asked._window?._bound !== this._bounds.get(m.id)) {
+          asked._again();
+          break;
+        }
         const feed = this._bind(m.id, m.query);
         if (!feed) break;
         client._answer(m.id);

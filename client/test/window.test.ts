@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { connect } from "../src/index.ts";
+import { Session } from "../src/session.ts";
 import type { Change, List, TransportName } from "../src/types.ts";
 import type { ClientMessage, WireChange } from "../src/wire.ts";
 import { Clock, settle } from "./clock.ts";
@@ -279,6 +280,39 @@ test("own rows that are not answered are shown beside the first of those that ar
   void c.list.delete(5);
   await settle(2);
   assert.equal(c.ids(), "4 1 new? …");
+});
+
+test("a session that takes the place of another does not go on with a window that the other changed meanwhile", async () => {
+  const c = await scene();
+  const feed = c.list as never, session = new Session(c.s.live as never);
+  assert.deepEqual((session._add(feed) as Subscribe).bound, [30, 3]);
+  await c.change("e.11", [enter(4, 15), leave(3)]);
+  session._receive({ type: "resumed", id: 1, query: "other", cursor: "e.10" });
+  session._receive({ type: "change", query: "other", cursor: "e.12", changes: [leave(4, 2)] });
+  await settle(2);
+  assert.equal(c.ids(), "1 4 2 …", "there the row 3 is held still");
+  const { id, cursor, bound } = c.s.last("subscribe");
+  assert.deepEqual([id, cursor, bound], [2, "e.11", [20, 2]]);
+  const next = new Session(c.s.live as never);
+  next._add(feed);
+  next._receive({ type: "resumed", id: 2, query: "next", cursor: "e.11" });
+  next._receive({ type: "change", query: "next", cursor: "e.12", changes: [leave(4, 2)] });
+  assert.equal(c.ids(), "1 2 …");
+});
+
+test("a window does not come along with a call", async () => {
+  const clock = new Clock(), server = new Server();
+  const live = connect("http://host.test/live/", { fetch: server.fetch as never, transport: "sse", storage: null, env: clock.env });
+  const list = live.list<Todo>("todos", { order: "n", limit: 3 });
+  list.subscribe(() => {});
+  live.list("todos").subscribe(() => {});
+  await clock.advance(100);
+  const all = [outcome(list.create({ n: 1 })), outcome(live.list("todos").create({ n: 2 }))];
+  await clock.advance(100);
+  const came = server.received.filter(r => r.via === "call").map(({ m }) => (m.type === "subscribe" ? m.limit ?? "all" : m.type));
+  assert.deepEqual([came, list.rows.map(r => r.n)], [["call", "all", "call"], [1, 2]]);
+  assert.ok(all.every(o => o.is !== "waits"));
+  live.close();
 });
 
 test("null is a value of a bound", async () => {
