@@ -1,4 +1,5 @@
-// npm run screenshots:shop: draws the pictures of the documentation, docs/images/shop-*.png, from the running application.
+// npm run screenshots:shop: draws the pictures of the documentation, docs/images/shop-*.png, from the running application. IMAGES
+// names another directory, which also gets those of a phone.
 
 import { fileURLToPath } from "node:url";
 import { launch } from "./lib/chromium.mjs";

@@ -112,6 +112,26 @@ for (const [transport, name] of Object.entries({ websocket: "WebSocket", sse: "S
       await ben.says("Figs", ".stock", "13 in stock");
     });
 
+    test("a product is made, marked with a tag, and taken away", async () => {
+      for (const window of [ada, ben]) await window.search("Quark");
+      await ada.until(() => document.querySelector("#empty").hidden, false);
+      await ben.press("New product");
+      await ben.page.fill("#f-name", "Quark");
+      await ben.page.fill("#f-price", "2.5");
+      await ben.press("Save");
+      await ben.says("Quark", ".inside", "Cost €1.50 · earns €1.00");
+      await ada.counts(1, "1 product");
+      await ada.says("Quark", ".stock", "Sold out");
+
+      await ben.press("Edit Quark");
+      await ben.page.getByLabel("local").check();
+      await ada.says("Quark", ".tags", "local");
+      await ben.page.getByLabel("local").uncheck();
+      await ada.says("Quark", ".tags", "");
+      await ben.press("Delete");
+      await ada.counts(0, "0 products");
+    });
+
     test("all prices change together, or none does", async () => {
       await ben.search("loaf");
       await ada.search("loaf");
