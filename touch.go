@@ -10,7 +10,8 @@ import (
 
 // Touch tells subscribers that what rows hold in nested fields has changed. The rows are loaded anew, by one List for all that asks
 // for their keys, or by Get where there is no List, in ctx and without anybody's scope; and they are sent in whole to those who
-// see them. Rows that are not there are passed over. It returns when the rows are on the log, as one entry; when they could not be
+// see them. Where two touches of a row run at the same time, the one that is published last counts, which may be the one that was
+// loaded first: let the row's version grow with what it holds, and the newer one counts. Rows that are not there are passed over. It returns when the rows are on the log, as one entry; when they could not be
 // loaded, nothing is.
 func (r *Router[T]) Touch(ctx context.Context, keys ...Key) error {
 	if r.endpoint == nil {

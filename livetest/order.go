@@ -11,12 +11,9 @@ import (
 	"github.com/swampline/live/where"
 )
 
-// compareRows puts rows in the order of a subscription, as a client does: rows that are equal in it by key as text. Without
-// an order rows are put by key, numbers by what they are.
+// compareRows puts rows in the order of a subscription, as a client does: rows that are equal in it, and all rows without
+// an order, by key, numbers by what they are.
 func compareRows(order []where.Order, a, b Row) int {
-	if len(order) == 0 {
-		return compareKeys(a.Key, b.Key)
-	}
 	for _, by := range order {
 		c := compareValues(a.Fields[by.Field], b.Fields[by.Field])
 		if by.Desc {
@@ -26,7 +23,7 @@ func compareRows(order []where.Order, a, b Row) int {
 			return c
 		}
 	}
-	return strings.Compare(a.Key, b.Key)
+	return compareKeys(a.Key, b.Key)
 }
 
 func compareKeys(a, b string) int {

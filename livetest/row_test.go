@@ -106,8 +106,8 @@ func TestOrder(t *testing.T) {
 		rows  []Row
 	}{
 		{"", []Row{row("9", `1`), row("10", `0`), row("a", `0`)}},
-		{"v", []Row{row("10", `null`), row("9", `null`), row("1", `-1`), row("2", `9`), row("3", `10`), row("4", `1e2`)}},
-		{"-v", []Row{row("4", `true`), row("3", `false`), row("10", `null`), row("9", `null`)}},
+		{"v", []Row{row("9", `null`), row("10", `null`), row("1", `-1`), row("2", `9`), row("3", `10`), row("4", `1e2`)}},
+		{"-v", []Row{row("4", `true`), row("3", `false`), row("9", `null`), row("10", `null`)}},
 		{"v", []Row{row("1", `"B"`), row("2", `"a"`), row("3", `"b"`)}},
 		{"v", []Row{row("1", `"2026-01-02T00:00:00Z"`), row("2", `"2026-01-02T00:00:00.5Z"`), row("3", `"2026-01-02T00:00:01+00:00"`)}},
 	} {

@@ -134,6 +134,12 @@ func (t *touch) visible(w *Window) bool { return t.now != nil && w.rank(t.now.ro
 // shown reports whether it was.
 func (t *touch) shown() bool { return t.was != nil && t.was.shown }
 
+// unsure reports whether members may hold the row in another state than the window did: it came from a list, and was not what the
+// log says that it was.
+func (t *touch) unsure() bool {
+	return t.was != nil && t.was.paged && (t.times > 1 || !slices.Equal(t.change.was, t.was.row))
+}
+
 // apply takes what an entry means to the predicate, and leaves in the delivery what it means to the window.
 func (w *Window) apply(d *Delivery) {
 	parts := d.parts
@@ -209,7 +215,7 @@ func (w *Window) tell(d *Delivery, touched []*touch) (again bool) {
 		if t.ignored || !t.visible(w) {
 			continue
 		}
-		again = again || t.was != nil && t.was.paged
+		again = again || t.unsure()
 		t.now.shown = true
 		i := t.item(w.rank(t.now.row), w.compare)
 		if i.change == nil || i.change.within(d.Query.View, i.verdict) != Nothing {
@@ -238,7 +244,7 @@ func (t *touch) item(rank int, compare func(a, b where.Row) int) item {
 	switch {
 	case t.times > 1:
 		i.change = nil // several changes of one row: the row as it is now
-	case t.shown() && !t.was.paged && t.verdict == Update:
+	case t.shown() && !t.unsure() && t.verdict == Update:
 		i.verdict, i.moved = Update, compare(t.was.row, t.now.row) != 0
 	case !t.shown() && t.verdict == Create:
 		i.verdict = Create
