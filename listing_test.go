@@ -211,11 +211,27 @@ func TestWindowRefill(t *testing.T) {
 	}
 	c := follow(t, transporttest.WebSocket, url, ask)
 	cursor = c.want("snapshot").Cursor
+	whole := db.whole.Load()
 	more := follow(t, transporttest.WebSocket, url, fmt.Sprintf(
 		`{"type":"subscribe","id":2,"router":"scores","order":"rank","limit":7,"cursor":%q,"bound":[340,34]}`, cursor))
 	more.want("resumed")
 	if got := brief(more.want("change")); got != "enter 35@4 enter 36@5 enter 37@6 more=true" {
 		t.Errorf("load more: %s", got)
+	}
+	// Far more: what the smaller window has is not read again, the rest is, from there on.
+	far := follow(t, transporttest.WebSocket, url, fmt.Sprintf(
+		`{"type":"subscribe","id":2,"router":"scores","order":"rank","limit":17,"cursor":%q,"bound":[340,34]}`, cursor))
+	far.want("resumed")
+	held, said := 4, ""
+	for held < 17 {
+		m := brief(far.want("change"))
+		held, said = held+strings.Count(m, "enter"), said+m+"; "
+	}
+	if !strings.Contains(said, "enter 35@4") || !strings.Contains(said, "enter 47@16") || held != 17 {
+		t.Errorf("far more: %s", said)
+	}
+	if n := db.whole.Load() - whole; n != 0 {
+		t.Errorf("%d lists were read from their first row", n)
 	}
 }
 

@@ -138,6 +138,15 @@ func (e *endpoint) fill(q *livequery.Query, p livequery.Page) (filled bool) {
 	return filled
 }
 
+// seed gives a window the rows of another on the same list: who reads on has been shown these.
+func (e *endpoint) seed(q *livequery.Query) (seeded bool) {
+	e.hub.engine.Settle(func(broker.Position) *livequery.Delivery {
+		seeded = e.stream.Seed(q)
+		return nil
+	})
+	return seeded
+}
+
 // source returns what a session needs of an authorised subscription.
 func (e *endpoint) source(ctx context.Context, s selection) session.Source {
 	q := e.stream.Acquire(s.spec(ctx), e.hub.engine.Position)
@@ -162,7 +171,7 @@ func (e *endpoint) source(ctx context.Context, s selection) session.Source {
 	}
 	if q.Windowed() {
 		source.Prepare = func(ctx context.Context) error {
-			if e.stream.Loaded(q) {
+			if e.stream.Loaded(q) || e.seed(q) {
 				return nil
 			}
 			_, err := e.load(ctx, q, s, broker.Position{})

@@ -44,6 +44,7 @@ type scores struct {
 	rows   map[int64]score
 	last   int64
 	lists  atomic.Int64
+	whole  atomic.Int64 // lists that were read from their first row
 	counts atomic.Int64
 	broken atomic.Bool
 	hold   chan struct{} // nil, or what lists wait for
@@ -54,6 +55,9 @@ func (s *scores) router() *live.Router[score] {
 		Name: "scores", Scope: live.Everyone,
 		List: func(ctx context.Context, q live.Query) ([]score, error) {
 			s.lists.Add(1)
+			if !strings.Contains(q.Where.String(), "rank__gte") {
+				s.whole.Add(1)
+			}
 			s.mu.Lock()
 			hold := s.hold
 			s.mu.Unlock()

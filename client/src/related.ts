@@ -263,7 +263,17 @@ export class Related {
     }
     if (waits) {
       this._waiting = true;
-      if (!isPending(row.fields)) return was;
+      if (!isPending(row.fields)) {
+        if (!was) return;
+        // What it was is shown; but what belongs to it by its own key goes on, for that may have come from another row, or gone to one.
+        row = was._from;
+        same = true;
+        for (const { _name, key } of this._relations) {
+          const old = was._row.fields[_name];
+          if (key) members[_name] = old;
+          same &&= (members[_name] ??= old) === old;
+        }
+      }
     }
     return same ? was : { _from: row, _row: makeRow(row.key, row.version, { ...row.fields, ...members }, isPending(row.fields)) };
   }

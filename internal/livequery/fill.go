@@ -106,6 +106,45 @@ func (v *View) same(a, b *placed) bool {
 	return slices.Equal(a.row, b.row)
 }
 
+// Seed gives a window that has no rows those of another on the same list, and reports whether there was one: then only what lies beyond
+// must be read. The engine holds still.
+func (s *Stream) Seed(q *Query) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := q.window
+	if w.loaded {
+		return true
+	}
+	var from *Window
+	for _, other := range s.windows[w.list] {
+		if other.window.loaded && (from == nil || len(other.window.rows) > len(from.rows)) {
+			from = other.window
+		}
+	}
+	if from == nil {
+		return false
+	}
+	w.loaded, w.bound = true, from.bound
+	for i, r := range from.rows {
+		mine := *r
+		mine.shown = i < w.limit
+		w.rows = append(w.rows, &mine)
+		w.byKey[r.key] = &mine
+	}
+	w.more = w.beyond()
+	s.fetch(q)
+	return true
+}
+
+// close forgets a window. The lock is held.
+func (s *Stream) close(q *Query) {
+	list := q.window.list
+	s.windows[list] = slices.DeleteFunc(s.windows[list], func(other *Query) bool { return other == q })
+	if len(s.windows[list]) == 0 {
+		delete(s.windows, list)
+	}
+}
+
 // Wanted tells what must be read to fill a window up: the rows after a place, so many. It reports false when none must be,
 // or when nobody watches.
 func (s *Stream) Wanted(q *Query) (from where.Row, count int, ok bool) {

@@ -46,6 +46,8 @@ type Stream struct {
 	mu      sync.Mutex
 	index   *index.Index[*Query]
 	queries map[string]*Query
+	// windows are the windows on each list, of whatever limits.
+	windows map[string][]*Query
 	// unsure counts, for each query, the members that resumed from a cursor and may hold rows that this hub never saw.
 	unsure map[*Query]int
 	rows   rows
@@ -60,6 +62,7 @@ func NewStream(r *Registry, s *Schema) *Stream {
 		Schema: s, registry: r,
 		index:   index.New[*Query](s.Where),
 		queries: map[string]*Query{},
+		windows: map[string][]*Query{},
 		unsure:  map[*Query]int{},
 		rows:    newRows(),
 	}
@@ -81,12 +84,19 @@ type Spec struct {
 
 // name tells queries apart.
 func (c *Spec) name() string {
-	text := c.View.Name + "\x00" + c.Predicate.String()
 	switch {
 	case c.Count:
-		text += "\x00count"
+		return c.list() + "\x00count"
 	case c.Limit > 0:
-		text += "\x00" + strconv.Itoa(c.Limit)
+		return c.list() + "\x00" + strconv.Itoa(c.Limit)
+	}
+	return c.list()
+}
+
+// list is the same for windows on one list.
+func (c *Spec) list() string {
+	text := c.View.Name + "\x00" + c.Predicate.String()
+	if c.Limit > 0 {
 		for _, by := range c.Order {
 			text += "\x00" + by.String()
 		}
@@ -116,6 +126,8 @@ func (s *Stream) Acquire(spec Spec, at func() broker.Position) *Query {
 			q.counter = &counter{}
 		case spec.Limit > 0:
 			q.window = newWindow(s.Schema, spec.Order, spec.Limit)
+			q.window.list = spec.list()
+			s.windows[q.window.list] = append(s.windows[q.window.list], q)
 		}
 		q.handle = s.index.Add(spec.Predicate, q)
 		s.queries[name] = q
@@ -143,6 +155,9 @@ func (s *Stream) Expire(before time.Time) {
 		if q.refs == 0 && q.idle.Before(before) {
 			s.index.Remove(q.handle)
 			delete(s.queries, key)
+			if q.window != nil {
+				s.close(q)
+			}
 		}
 	}
 }

@@ -22,6 +22,7 @@ type Window struct {
 	order   []where.Order
 	compare func(a, b where.Row) int
 	limit   int
+	list    string // names what other windows are on the same list
 
 	loaded bool
 	rows   []*placed // in order; the first limit are the window
