@@ -187,7 +187,8 @@ func (h *Hub) serveList(w http.ResponseWriter, r *http.Request, m wire.Message) 
 		e.stream.Prime(q, reads(p), at)
 		listing, _, _ = e.listing(s, p, at.String())
 	}
-	header.Set("ETag", etag(at, q.Tag()))
+	listing.Tag = q.Tag()
+	header.Set("ETag", etag(at, listing.Tag))
 	_, _ = w.Write(append(wire.Snapshot(listing).Data, '\n'))
 	return nil
 }
