@@ -139,7 +139,7 @@ func (e *endpoint) list(ctx context.Context, p *where.Predicate, order []where.O
 	return out, nil
 }
 
-// read reads what the selection shows first. More is nil without a limit.
+// read reads the rows of the selection: in a window its first ones and some to spare, else all, if they are not too many.
 func (e *endpoint) read(ctx context.Context, s selection, spare int) (page, error) {
 	limit := e.maxRows + 1
 	if s.limit > 0 {
