@@ -317,8 +317,11 @@ func TestRefreshRenewsTheContext(t *testing.T) {
 			return context.WithValue(ended, roleKey{}, now), nil
 		}
 		c := h.client()
+		var asked sync.Mutex // the round that was overtaken asks beside the newer one
 		var seen []string
 		h.onContext = func(ctx context.Context) {
+			asked.Lock()
+			defer asked.Unlock()
 			seen = append(seen, fmt.Sprint(ctx.Value(roleKey{}), " ", ctx.Err()))
 		}
 		c.subscribe(1, `{}`)
