@@ -311,7 +311,7 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	}
 	h.mu.Unlock()
 	for _, s := range open {
-		s.Finish(wire.Reconnect(rand.Int64N(2000)))
+		s.Finish(wire.Reconnect(rand.Int64N(2000), nil))
 	}
 	var err error
 	select {
@@ -372,7 +372,7 @@ func (h *Hub) openSession(r *http.Request) (*session.Session, error) {
 	closing := h.closing
 	h.mu.Unlock()
 	if closing { // Shutdown may have passed it by
-		s.Finish(wire.Reconnect(rand.Int64N(2000)))
+		s.Finish(wire.Reconnect(rand.Int64N(2000), nil))
 	}
 	return s, nil
 }

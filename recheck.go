@@ -44,7 +44,7 @@ func (h *Hub) Disconnect(ctx context.Context, who string) error {
 }
 
 func signOut(s *session.Session) {
-	s.End(wire.NewProblem(http.StatusUnauthorized, "signed_out", "you were signed out"), wire.Reconnect(rand.Int64N(2000)))
+	s.End(wire.NewProblem(http.StatusUnauthorized, "signed_out", "you were signed out"), wire.Reconnect(rand.Int64N(2000), nil))
 }
 
 func firstOf(errs ...error) error {

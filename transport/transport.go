@@ -75,7 +75,7 @@ type Session interface {
 
 	// Next returns the frames that are ready, at least one, and waits while there are none. Frames that were returned are the
 	// transport's to deliver: when they are lost on the way, the client resumes from its cursors. The error is ctx's, or
-	// ErrClosed after the last frame of a closed session.
+	// ErrClosed after the last frame of a closed session, or a *ClosedError where the hub ended it for a reason.
 	Next(ctx context.Context) ([]*Frame, error)
 
 	// Poll is one round: it waits until everything received is answered, then, if that left nothing but Quiet frames, for up to
@@ -93,6 +93,21 @@ type Session interface {
 
 // ErrClosed says that a session is closed and has no more frames.
 var ErrClosed = errors.New("transport: session closed")
+
+// ClosedError is the ErrClosed of a session that the hub ended because of what this client did, or did not do. The last frame says it to
+// the client, too.
+type ClosedError struct {
+	// Status is that of a WebSocket's close frame (RFC 6455, section 7.4; 1013 is of the IANA registry).
+	Status int
+	// Code is the problem's.
+	Code string
+}
+
+// Error says why.
+func (e *ClosedError) Error() string { return ErrClosed.Error() + ": " + e.Code }
+
+// Is makes it an ErrClosed.
+func (e *ClosedError) Is(target error) bool { return target == ErrClosed }
 
 // Frame is one message to a client, encoded once and shared between sessions: nobody may modify it.
 type Frame struct {

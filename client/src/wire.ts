@@ -84,7 +84,7 @@ export type ServerMessage =
   | ResultMessage
   | { type: "error"; id?: number; problem: Problem }
   | { type: "closed"; id: number; problem: Problem }
-  | { type: "reconnect"; after: number }
+  | { type: "reconnect"; after: number; problem?: Problem }
   | { type: "status"; degraded: boolean }
   | { type: "pong"; id: number };
 

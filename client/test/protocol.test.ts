@@ -470,6 +470,14 @@ const server: Record<string, () => Promise<void>> = {
     assert.equal(c.s.sockets[0]!.closed, true);
     assert.equal(c.s.last("subscribe").cursor, "4fk2m9qa.2t2");
   },
+  async "server-reconnect-problem"() {
+    const c = await scene();
+    await c.s.say(file("server-reconnect-problem"));
+    await c.s.clock.advance(1100);
+    assert.equal(c.s.sockets.length, 1);
+    await c.s.clock.advance(200);
+    assert.equal(c.s.sockets.length, 2);
+  },
   async "server-status"() {
     const s = at(1);
     await s.hello();

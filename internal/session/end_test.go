@@ -123,7 +123,7 @@ func TestEndingAtEveryPoint(t *testing.T) {
 	ends := map[string]func(c *client){
 		"unsubscribe": func(c *client) { c.send(`{"type":"unsubscribe","id":1}`) },
 		"close":       func(c *client) { c.session.Close() },
-		"finish":      func(c *client) { c.session.Finish(wire.Reconnect(1)) },
+		"finish":      func(c *client) { c.session.Finish(wire.Reconnect(1, nil)) },
 	}
 	for name, end := range ends {
 		for _, point := range []string{"authorised", "loaded", "answered", "live", "told", "overflowed", "resynced", "resumed"} {
@@ -211,8 +211,8 @@ func TestFinishDeliversWhatIsQueued(t *testing.T) {
 		h.mustPut(1, 1)
 		synctest.Wait()
 		c.told()
-		c.session.Finish(wire.Reconnect(500))
-		c.session.Finish(wire.Reconnect(501))
+		c.session.Finish(wire.Reconnect(500, nil))
+		c.session.Finish(wire.Reconnect(501, nil))
 		h.mustPut(2, 1)
 		if err := c.end(); err != transport.ErrClosed {
 			t.Error(err)
@@ -227,4 +227,21 @@ func TestFinishDeliversWhatIsQueued(t *testing.T) {
 			t.Errorf("a closed session is polled: %v, %v", frames, err)
 		}
 	})
+}
+
+func TestExpelSaysWhy(t *testing.T) {
+	for code, status := range map[string]int{"too_slow": 1013, "overloaded": 1013, "no_message": 1008} {
+		inBubble(t, options{}, func(t *testing.T, h *hub) {
+			c := h.client()
+			c.session.Expel(wire.NewProblem(408, code, ""), 1500*time.Millisecond)
+			err := c.end()
+			var closed *transport.ClosedError
+			if !errors.As(err, &closed) || *closed != (transport.ClosedError{Status: status, Code: code}) || !errors.Is(err, transport.ErrClosed) {
+				t.Errorf("%s: %v", code, err)
+			}
+			if last := c.Answers[len(c.Answers)-1]; last.Type != "reconnect" || !strings.Contains(string(last.Problem), code) {
+				t.Errorf("last words: %+v", last)
+			}
+		})
+	}
 }

@@ -209,7 +209,7 @@ func TestPollThatIsCutShort(t *testing.T) {
 			if len(all.Rows) != 1 {
 				t.Errorf("what was queued when the hub went is lost: told %s", c.told())
 			}
-			c.session.Finish(wire.Reconnect(1))
+			c.session.Finish(wire.Reconnect(1, nil))
 			if err := c.end(); err != transport.ErrClosed || c.types[len(c.types)-1] != "reconnect" {
 				t.Errorf("%v; told %s", err, c.told())
 			}

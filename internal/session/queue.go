@@ -106,13 +106,13 @@ func (s *Session) Next(ctx context.Context) ([]*transport.Frame, error) {
 			return nil, err
 		}
 		s.mu.Lock()
-		frames, closed := s.take(), s.closed
+		frames, closed, ended := s.take(), s.closed, s.closedError()
 		s.mu.Unlock()
 		if frames != nil {
 			return frames, nil
 		}
 		if closed {
-			return nil, transport.ErrClosed
+			return nil, ended
 		}
 		select {
 		case <-s.wake:

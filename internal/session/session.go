@@ -121,6 +121,7 @@ type Session struct {
 	subs   map[int64]*subscription
 	busy   int // messages and subscriptions without an answer
 	closed bool
+	sent   *transport.ClosedError // why it was sent away, nil when it was not
 	rights rights
 	// lastCall is closed when the newest call is answered.
 	lastCall <-chan struct{}
@@ -293,6 +294,28 @@ func (s *Session) Close() { s.finish(nil) }
 
 // Finish ends the session with a last frame.
 func (s *Session) Finish(last *transport.Frame) { s.finish(last) }
+
+// Expel ends the session because of what its client did, or did not do, and asks it to come back after a while.
+func (s *Session) Expel(p *wire.Problem, after time.Duration) {
+	s.finishWith(func() { s.sent = &transport.ClosedError{Status: closeStatus(p), Code: p.Code} }, wire.Reconnect(after.Milliseconds(), p))
+}
+
+// closeStatus is the status with which a WebSocket is closed for a problem.
+func closeStatus(p *wire.Problem) int {
+	switch p.Code {
+	case "too_slow", "overloaded":
+		return 1013 // try again later
+	}
+	return 1008 // policy violation
+}
+
+// closedError is what a transport is told once it has the last frame. The session's lock is held.
+func (s *Session) closedError() error {
+	if s.sent != nil {
+		return s.sent
+	}
+	return transport.ErrClosed
+}
 
 func (s *Session) finish(last *transport.Frame) { s.finishWith(nil, last) }
 

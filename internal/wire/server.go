@@ -280,9 +280,13 @@ func refusal(typ string, id int64, p *Problem) *transport.Frame {
 	return &transport.Frame{Type: typ, Data: append(raw(b, "problem", problem), '}'), Problem: problem, Status: p.Status}
 }
 
-// Reconnect asks the client to come back after so many milliseconds.
-func Reconnect(after int64) *transport.Frame {
-	return &transport.Frame{Type: "reconnect", Data: append(number(head("reconnect"), "after", after), '}')}
+// Reconnect asks the client to come back after so many milliseconds. The problem, unless it is nil, says why it is sent away.
+func Reconnect(after int64, p *Problem) *transport.Frame {
+	b := number(head("reconnect"), "after", after)
+	if p != nil {
+		b = raw(b, "problem", p.JSON())
+	}
+	return &transport.Frame{Type: "reconnect", Data: append(b, '}')}
 }
 
 // Status tells whether the hub's broker can be reached.

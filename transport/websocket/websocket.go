@@ -5,6 +5,8 @@
 // on. It closes with
 //
 //	1001 going away       the hub closed the session: connect again
+//	1008 policy violation the hub ended the session because of what the client did; the reason is the problem's code
+//	1013 try again later  the same, because of what the client did not do in time, or because there is too much to do
 //	1003 unsupported      a binary message
 //	1009 too big          a message so far over the limit that reading on is no use
 //
@@ -68,6 +70,7 @@ type conn struct {
 	ctx    context.Context // ends when the socket is to be closed; never the request's, which ends with hijacking
 	cancel context.CancelFunc
 	end    atomic.Int64 // the status to close with; 0 when there is nobody to tell
+	reason atomic.Pointer[string]
 
 	// What the ping needs to know about the others, see ping.
 	heard     atomic.Uint64 // grows with everything that the client sends
@@ -119,7 +122,11 @@ func (c *conn) stop(status ws.StatusCode) {
 func (c *conn) close() {
 	if status := ws.StatusCode(c.end.Load()); status != 0 {
 		impatience := time.AfterFunc(c.options.PongTimeout, func() { c.net.Close() })
-		c.socket.Close(status, "")
+		reason := ""
+		if said := c.reason.Load(); said != nil {
+			reason = *said
+		}
+		c.socket.Close(status, reason)
 		impatience.Stop()
 	}
 	c.socket.CloseNow()

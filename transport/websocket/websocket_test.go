@@ -3,6 +3,7 @@ package websocket_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -185,6 +186,19 @@ func TestSessionCloses(t *testing.T) {
 		_, _, err := c.Read(t.Context())
 		if got := ws.CloseStatus(err); got != ws.StatusGoingAway {
 			t.Errorf("closed with %v (%v), want 1001", got, err)
+		}
+	})
+}
+
+func TestSessionIsEndedForAReason(t *testing.T) {
+	s := script.New()
+	s.Reason = &transport.ClosedError{Status: 1013, Code: "too_slow"}
+	bubble(t, s, script.Options(), func(t *testing.T, c *ws.Conn, srv *script.Server) {
+		s.Close()
+		_, _, err := c.Read(t.Context())
+		var closed ws.CloseError
+		if errors.As(err, &closed); closed.Code != ws.StatusTryAgainLater || closed.Reason != "too_slow" {
+			t.Errorf("closed with %v, want 1013 too_slow", err)
 		}
 	})
 }

@@ -23,12 +23,23 @@ func (c *conn) write() {
 			frames = frames[n:]
 		}
 		if errors.Is(err, transport.ErrClosed) {
-			c.stop(ws.StatusGoingAway)
+			c.sendAway(err)
 		}
 		if err != nil {
 			return
 		}
 	}
+}
+
+// sendAway ends the socket because the session has: with the reason, if there is one.
+func (c *conn) sendAway(err error) {
+	var sent *transport.ClosedError
+	if !errors.As(err, &sent) {
+		c.stop(ws.StatusGoingAway)
+		return
+	}
+	c.reason.Store(&sent.Code)
+	c.stop(ws.StatusCode(sent.Status))
 }
 
 // batch counts the frames that go into one text message: as many as fit, and one at least.

@@ -16,6 +16,8 @@ import (
 type Session struct {
 	// OnReceive, if set, is called with everything that is received; it may Push, and it may block.
 	OnReceive func(ctx context.Context, data string) error
+	// Reason, if set, is what Next returns at the end of the closed session.
+	Reason *transport.ClosedError
 	// OnCursor, if set, queues the cursor frame. Otherwise each is one further than the last.
 	OnCursor func()
 
@@ -68,10 +70,13 @@ func (s *Session) Next(ctx context.Context) ([]*transport.Frame, error) {
 		return nil, err
 	}
 	frames := s.take()
-	if len(frames) == 0 {
-		return nil, transport.ErrClosed
+	switch {
+	case len(frames) > 0:
+		return frames, nil
+	case s.Reason != nil:
+		return nil, s.Reason
 	}
-	return frames, nil
+	return nil, transport.ErrClosed
 }
 
 // Poll implements transport.Session.
