@@ -99,6 +99,11 @@ type viewed struct {
 	encoded [verdicts]atomic.Pointer[[]byte]
 }
 
+// outrank gives a delete the log's version in place of the model's, which no client holds to be older than its own. A delete
+// may name an older version than the row had in the end, for its publisher may have loaded it long before. Where it is not known what
+// the row was before, whoever holds it by a newer one must be told no less that it is gone.
+func (c *Change) outrank(at broker.Position) { c.version = versionOf(nil, at.String()) }
+
 // judge tells what the change means, given whether a predicate matches what the row was and is. This is the truth table of
 // the delivery contract.
 func (c *Change) judge(was, other, now bool) Verdict {

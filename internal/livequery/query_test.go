@@ -297,6 +297,73 @@ type member struct {
 func (m *member) Deliver(*Delivery) { m.got++ }
 func (m *member) Slot() *int        { return &m.slot }
 
+// A publisher may have loaded the row that it deletes long before. Who knows the row by the old version alone does not know what clients
+// hold that were told before.
+func TestDeleteOfAnOldVersionOfARowThatIsNotKnown(t *testing.T) {
+	changes := []record.Change{created(v1), updated(v1, v2), deleted(v1), created(v3)} // the last ends the stream's doubts
+	t.Run("in old history", func(t *testing.T) {
+		for from := range 3 { // what is read from the broker begins here
+			h := newHub(t)
+			c, sees := h.acquire(boxC), h.watch(`{"box":{"in":[1,2]}}`)
+			for _, c := range changes[:from] {
+				h.publish(c)
+			}
+			h.clients = nil
+			for _, c := range changes[from:] {
+				h.publish(c)
+			}
+			old, resynced := h.stream.Backfill(), false
+			for i := from; i < len(changes); i++ {
+				change, err := old.Resolve(h.stream, &changes[i], at(i+1))
+				if err != nil {
+					t.Fatal(err)
+				}
+				e := &Entry{Position: at(i + 1), Changes: []*Change{change}}
+				if d := sees.query.Replay(e, Knowledge{Old: old}); d != nil {
+					resynced = resynced || d.Unreadable
+					sees.deliver(t, d)
+				}
+				if d := c.Replay(e, Knowledge{Old: old}); d != nil && i == 2 {
+					t.Errorf("who never saw the row is told of it at %d", i+1)
+				}
+			}
+			if !resynced { // where the way holds the newer version, a list tells
+				sees.holds(t)
+			}
+		}
+	})
+	t.Run("by a hub that began later", func(t *testing.T) {
+		h := newHub(t)
+		came := h.resume(`{}`, v2)
+		h.publish(changes[2])
+		came.holds(t)
+	})
+}
+
+// What a list shows is newer than what an old delete names: the row came back before, or comes back later.
+func TestDeleteOfAnOldVersionOfARowThatAListShows(t *testing.T) {
+	for name, read := range map[string]func(h *hub){
+		"alone":            func(*hub) {},
+		"beside the log's": func(h *hub) { h.publish(created(v1)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHub(t)
+			read(h)
+			a := h.watch(`{}`, v3)
+			gone, old := deleted(v1), h.stream.Backfill()
+			change, err := old.Resolve(h.stream, &gone, h.position())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := a.query.Replay(&Entry{Position: at(9), Changes: []*Change{change}}, Knowledge{Old: old}); d != nil {
+				a.deliver(t, d)
+			}
+			a.was(t, "delete 1")
+			a.holds(t, v3)
+		})
+	}
+}
+
 func TestJoinAndPart(t *testing.T) {
 	q := NewRegistry(2).newQuery("k", at(0))
 	var all []*member

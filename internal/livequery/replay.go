@@ -120,6 +120,9 @@ func (b *Backfill) Resolve(s *Stream, r *record.Change, at broker.Position) (*Ch
 		return c, nil
 	}
 	b.rows.resolve(c, r, at)
+	if r.Op == record.Delete && !c.stale && !known.listed(r.Version) {
+		c.outrank(at)
+	}
 	if known != nil && at == known.position && known.doubt { // the stream doubted this very change
 		c.doubtful = true
 	}

@@ -152,6 +152,15 @@ func (s *state) left(version *int64) []reading {
 	return left
 }
 
+// listed reports whether a list returned the row by a newer version than one, and the log has not told that it is another.
+func (s *state) listed(version *int64) bool {
+	if s == nil {
+		return false
+	}
+	return !s.published && older(version, s.version) ||
+		slices.ContainsFunc(s.ahead, func(a reading) bool { return older(version, a.version) })
+}
+
 // late completes a change that comes after a newer one of the same row went by.
 func (s *state) late(c *Change, rec *record.Change) {
 	c.stale, c.now = true, s.row

@@ -241,6 +241,9 @@ func (s *Stream) Resolve(r *record.Change, at broker.Position) (*Change, error) 
 		s.resolved = at
 		return c, nil
 	}
+	if r.Op == record.Delete && s.rows.states[r.Key] == nil {
+		c.outrank(at)
+	}
 	s.rows.resolve(c, r, at)
 	if s.resolved = at; c.wasUnknown {
 		s.unknown = at
