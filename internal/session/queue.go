@@ -68,6 +68,9 @@ func (s *Session) overflow() {
 			sub.state = behind
 		}
 		if sub.state == behind {
+			if sub.old.Used() {
+				sub.beUnsure() // what it was told by old history goes out of mind with it
+			}
 			sub.forget()
 		}
 	}
