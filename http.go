@@ -214,11 +214,11 @@ func (h *Hub) drain(w http.ResponseWriter, r *http.Request, first *wire.Message,
 		if !t.Accepts(r) {
 			continue
 		}
-		s, err := h.openSession(r)
+		s, err := h.openSession(r, t)
 		if err != nil {
 			return err
 		}
-		defer s.Close()
+		defer s.Abandon()
 		if name := t.Name(); name == "websocket" || name == "sse" && first == nil {
 			s.Hello()
 			if h.engine.Degraded() {

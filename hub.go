@@ -15,6 +15,7 @@ import (
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/broker/memory"
 	"github.com/swampline/live/internal/engine"
+	"github.com/swampline/live/internal/observe"
 	"github.com/swampline/live/internal/once"
 	"github.com/swampline/live/internal/record"
 	"github.com/swampline/live/internal/session"
@@ -34,6 +35,9 @@ type Options struct {
 	// Logger gets what clients are not told: the application's errors and panics, what the broker says, what was refused.
 	// Nil means slog.Default().
 	Logger *slog.Logger
+
+	// Observer is told what happens, for metrics. Nil costs nothing.
+	Observer Observer
 
 	// Transports that clients may use, in the order in which a request is offered to them. Nil means WebSocket, SSE,
 	// long-poll and short-poll.
@@ -129,6 +133,7 @@ type Hub struct {
 	engine   *engine.Engine
 	env      *session.Env
 	memory   *once.Memory[outcome]
+	watch    *observe.Watch  // nil when nobody does
 	running  context.Context // until the hub has stopped
 	stop     context.CancelFunc
 	stopped  chan struct{}
@@ -153,14 +158,15 @@ func New(o Options) *Hub {
 		open:      map[*session.Session]string{},
 		idle:      make(chan struct{}),
 	}
+	h.watch = observe.New(h.options.Observer, h.options.Logger)
 	h.memory = once.New[outcome](h.options.IdempotencyEntries, remembered)
 	h.engine = engine.New(engine.Options{
-		Broker: h.options.Broker, Logger: h.options.Logger,
+		Broker: h.options.Broker, Logger: h.options.Logger, Watch: h.watch,
 		WindowEntries: h.options.HistoryEntries, WindowBytes: h.options.HistoryBytes,
 		Lost: h.resync, Degraded: h.degraded, Seen: h.seen, Began: h.memory.Reset,
 	})
 	h.env = &session.Env{
-		App: app{h}, Log: h.engine, Logger: h.options.Logger, Running: &h.sessions,
+		App: app{h}, Log: h.engine, Logger: h.options.Logger, Watch: h.watch, Running: &h.sessions,
 		MaxQueueBytes: h.options.MaxQueueBytes, MaxSubscriptions: h.options.MaxSubscriptions,
 		MaxMessageBytes: h.options.MaxMessageBytes, Refresh: h.refresh(),
 	}
@@ -353,8 +359,8 @@ func (h *Hub) leave() {
 	}
 }
 
-// openSession opens a session for a request.
-func (h *Hub) openSession(r *http.Request) (*session.Session, error) {
+// openSession opens a session for a request, which a transport drains.
+func (h *Hub) openSession(r *http.Request, t transport.Transport) (*session.Session, error) {
 	who, err := h.identity(r.Context())
 	if err != nil {
 		return nil, err
@@ -366,7 +372,7 @@ func (h *Hub) openSession(r *http.Request) (*session.Session, error) {
 		delete(h.open, s)
 		h.mu.Unlock()
 	})
-	s.Who = who
+	s.Who, s.Transport = who, t.Name()
 	h.mu.Lock()
 	h.open[s] = who
 	closing := h.closing

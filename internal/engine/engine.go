@@ -14,14 +14,16 @@ import (
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/internal/history"
 	"github.com/swampline/live/internal/livequery"
+	"github.com/swampline/live/internal/observe"
 	"github.com/swampline/live/internal/record"
 	"github.com/swampline/live/internal/session"
 )
 
-// Options are what an engine needs. All are set.
+// Options are what an engine needs. All are set unless they say so.
 type Options struct {
 	Broker        broker.Broker
 	Logger        *slog.Logger
+	Watch         *observe.Watch // nil when nobody watches
 	WindowEntries int
 	WindowBytes   int
 	// Lost is called when the log was lost or replaced, or passed the hub by: every subscription starts anew, for the

@@ -34,10 +34,23 @@ func (s *Session) push(i item) {
 // append queues a frame. The caller holds the lock.
 func (s *Session) append(i item) {
 	s.queue = append(s.queue, i)
+	n := len(i.frame.Data)
 	if i.data != nil {
-		s.bytes += len(i.frame.Data)
+		s.bytes += n
 	}
+	s.held += n
+	s.env.Queued.Add(int64(n))
 	s.signal()
+}
+
+// weigh counts anew what the queue holds after some of it was dropped, none of which is data any more. The caller holds the lock.
+func (s *Session) weigh() {
+	held := 0
+	for _, i := range s.queue {
+		held += len(i.frame.Data)
+	}
+	s.env.Queued.Add(int64(held - s.held))
+	s.held, s.bytes = held, 0
 }
 
 func (s *Session) signal() {
@@ -57,7 +70,8 @@ func (s *Session) overflow() {
 		}
 	}
 	clear(s.queue[len(kept):])
-	s.queue, s.bytes = kept, 0
+	s.queue = kept
+	s.weigh()
 	for _, sub := range s.subs {
 		if !sub.queued {
 			continue
@@ -95,7 +109,8 @@ func (s *Session) take() []*transport.Frame {
 		}
 	}
 	clear(s.queue)
-	s.queue, s.bytes = s.queue[:0], 0
+	s.queue = s.queue[:0]
+	s.weigh()
 	if cap(s.queue) > 256 {
 		s.queue = nil
 	}

@@ -151,7 +151,7 @@ func (s *Session) End(p *wire.Problem, last *transport.Frame) {
 // client is; those whose snapshot is dropped have none. The session's lock is held.
 func (s *Session) recall() {
 	s.queue = slices.DeleteFunc(s.queue, func(i item) bool { return i.data != nil || i.rows != nil || i.cursor })
-	s.bytes = 0
+	s.weigh()
 	for _, sub := range s.subs {
 		if sub.queued {
 			sub.queued, sub.position, sub.counted = false, sub.from, broker.Position{}

@@ -12,12 +12,14 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/internal/livequery"
+	"github.com/swampline/live/internal/observe"
 	"github.com/swampline/live/internal/wire"
 	"github.com/swampline/live/transport"
 	"github.com/swampline/live/where"
@@ -87,6 +89,11 @@ type Env struct {
 	App    App
 	Log    Log
 	Logger *slog.Logger
+	// Watch is told what happens; nil when nobody watches.
+	Watch *observe.Watch
+	// Queued is the bytes of all that waits in the queues of all sessions: data, snapshots and answers. A frame that several
+	// sessions share counts for each.
+	Queued atomic.Int64
 	// MaxQueueBytes bounds the data that waits in a session's queue.
 	MaxQueueBytes int
 	// MaxSubscriptions bounds the subscriptions of a session.
@@ -106,6 +113,8 @@ const unanswered = 16
 type Session struct {
 	// Who names the caller, as rechecks on the log do. It is set before the first message is handled.
 	Who string
+	// Transport names what drains the session, for metrics and logs. It is set before the first message is handled.
+	Transport string
 
 	env    *Env
 	shard  *Shard
@@ -118,6 +127,7 @@ type Session struct {
 	mu     sync.Mutex
 	queue  []item
 	bytes  int // of data in the queue
+	held   int // bytes of all in the queue
 	subs   map[int64]*subscription
 	busy   int // messages and subscriptions without an answer
 	closed bool
@@ -291,6 +301,15 @@ func (s *Session) problem(err error) *wire.Problem {
 
 // Close ends the session.
 func (s *Session) Close() { s.finish(nil) }
+
+// Abandon ends the session when nobody will take anything from it any more: what is queued is dropped.
+func (s *Session) Abandon() {
+	s.finish(nil)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue = nil
+	s.weigh()
+}
 
 // Finish ends the session with a last frame.
 func (s *Session) Finish(last *transport.Frame) { s.finish(last) }
