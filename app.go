@@ -19,17 +19,38 @@ type app struct{ hub *Hub }
 
 var _ session.App = app{}
 
-// guard makes a panic of the application's code an error, and an Error a problem.
-func guard(err *error) {
+// guard makes a panic of the application's code an error, and an Error a problem. Where says what was called,
+// unless something nearer to it has said so.
+func (h *Hub) guard(err *error, where string) {
 	if p := recover(); p != nil {
 		*err = session.NewPanicError(p)
 	}
+	session.CountPanic(h.watch, *err, where)
 	*err = asProblem(*err)
 }
 
+// caught makes a panic an error and counts it by where it was.
+func (h *Hub) caught(err *error, where string) {
+	if p := recover(); p != nil {
+		*err = session.NewPanicError(p)
+	}
+	session.CountPanic(h.watch, *err, where)
+}
+
+// Where the application panics.
+const (
+	inIdentity = "identity"
+	inRefresh  = "refresh"
+	inScope    = "scope"
+	inList     = "list"
+	inVerb     = "verb"
+	inChannel  = "channel"
+	elsewhere  = "other"
+)
+
 // Subscribe authorises a subscription and acquires its query.
 func (a app) Subscribe(ctx context.Context, m wire.Message) (source session.Source, err error) {
-	defer guard(&err)
+	defer a.hub.guard(&err, elsewhere)
 	if m.Channel != "" {
 		return a.subscribeChannel(ctx, m.Channel)
 	}
@@ -63,7 +84,7 @@ func unknownVerb(e *endpoint, verb string) error {
 
 // Call runs a verb of a router, or publishes on a channel. A write that has a name is done once.
 func (a app) Call(ctx context.Context, m wire.Message) (answer wire.Answer, at broker.Position, err error) {
-	defer guard(&err)
+	defer a.hub.guard(&err, inVerb)
 	switch {
 	case m.Retry != "" && m.Mutation == "":
 		return answer, at, wire.NewProblem(http.StatusBadRequest, "malformed_message", "retry: want a mutation, too").Field("mutation", "is required")
@@ -75,7 +96,7 @@ func (a app) Call(ctx context.Context, m wire.Message) (answer wire.Answer, at b
 
 // run does what a message asks for.
 func (a app) run(ctx context.Context, m wire.Message) (answer wire.Answer, at broker.Position, err error) {
-	defer guard(&err)
+	defer a.hub.guard(&err, inVerb)
 	b := &batch{hub: a.hub, mutation: m.Mutation}
 	defer b.end() // a panic too
 	inside := b.in(ctx)
@@ -183,7 +204,7 @@ func (e *endpoint) find(ctx context.Context, by rights, verb, text string) (row 
 		return nil, record.Object{}, ErrNotFound
 	}
 	if e.allowRow != nil {
-		if err := e.allowRow(ctx, verb, row); err != nil {
+		if err := e.mayUseRow(ctx, verb, row); err != nil {
 			return nil, record.Object{}, err
 		}
 	}

@@ -132,6 +132,7 @@ func (h *Hub) append(ctx context.Context, whole record.Entry) (last broker.Posit
 		switch {
 		case failed == nil:
 			last, queue = at, queue[1:]
+			h.published(e)
 		case !errors.Is(failed, broker.ErrTooLarge):
 			return last, &unsentError{rest: queue, err: failed}
 		case size(e) > 1:
@@ -142,6 +143,32 @@ func (h *Hub) append(ctx context.Context, whole record.Entry) (last broker.Posit
 		}
 	}
 	return last, err
+}
+
+// published counts what was put on the log, by router and by declaration of a channel.
+func (h *Hub) published(e record.Entry) {
+	if h.watch == nil {
+		return
+	}
+	var label string
+	n := 0
+	add := func(next string) {
+		if next != label {
+			h.watch.Count(MetricPublishes, label, n)
+			label, n = next, 0
+		}
+		n++
+	}
+	for _, c := range e.Changes {
+		add(c.Router)
+	}
+	for _, m := range e.Messages {
+		if c := h.channelOf(m.Channel); c != nil {
+			add(c.Name)
+		}
+	}
+	h.watch.Count(MetricPublishes, label, n)
+	h.watch.Count(MetricPublishes, "", len(e.Recheck)+len(e.Disconnect))
 }
 
 func size(e record.Entry) int { return len(e.Changes) + len(e.Messages) }

@@ -68,6 +68,7 @@ func (a app) subscribeChannel(ctx context.Context, name string) (source session.
 	if c == nil || c.Subscribe == nil {
 		return source, errNoChannel()
 	}
+	defer a.hub.caught(&err, inChannel)
 	if err := c.Subscribe(ctx, name); err != nil {
 		return source, err
 	}
@@ -77,7 +78,8 @@ func (a app) subscribeChannel(ctx context.Context, name string) (source session.
 }
 
 // publish puts what a browser sent on a channel, as the application's func returns it.
-func (a app) publish(ctx context.Context, m wire.Message) error {
+func (a app) publish(ctx context.Context, m wire.Message) (err error) {
+	defer a.hub.caught(&err, inChannel)
 	c := a.hub.channelOf(m.Channel)
 	if c == nil || c.Publish == nil {
 		return errNoChannel()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/swampline/live/internal/livequery"
 	"github.com/swampline/live/internal/record"
+	"github.com/swampline/live/internal/session"
 	"github.com/swampline/live/internal/wire"
 	"github.com/swampline/live/where"
 )
@@ -125,12 +126,28 @@ func (e *endpoint) append(ctx context.Context, changes []record.Change) error {
 	return nil
 }
 
+// log logs an error that no single caller is told of.
+func (e *endpoint) log(ctx context.Context, what string, err error) {
+	args := []any{"router", e.name, session.Cause(err)}
+	var panicked *session.PanicError
+	if errors.As(err, &panicked) {
+		args = append(args, "stack", string(panicked.Stack))
+	}
+	e.hub.options.Logger.ErrorContext(ctx, what, args...)
+}
+
 // mayUse asks whether the caller may use a verb at all.
-func (e *endpoint) mayUse(ctx context.Context, verb string) error {
+func (e *endpoint) mayUse(ctx context.Context, verb string) (err error) {
 	if e.allow == nil {
 		return nil
 	}
+	defer e.hub.caught(&err, inScope)
 	return e.allow(ctx, verb)
+}
+
+func (e *endpoint) mayUseRow(ctx context.Context, verb string, row any) (err error) {
+	defer e.hub.caught(&err, inScope)
+	return e.allowRow(ctx, verb, row)
 }
 
 // predicate returns what the caller may see AND what the client asks for.
@@ -157,14 +174,14 @@ func (e *endpoint) predicate(ctx context.Context, v *view, m wire.Message) (*whe
 }
 
 // allowed evaluates the caller's scope.
-func (e *endpoint) allowed(ctx context.Context) (*where.Predicate, error) {
+func (e *endpoint) allowed(ctx context.Context) (p *where.Predicate, err error) {
+	defer e.hub.caught(&err, inScope)
 	w, err := e.scope(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p, err := e.schema.Where.Bind(w)
-	if err != nil { // the application's mistake, not the client's
-		return nil, fmt.Errorf("live: router %s: Scope: %v (a scope may use the fields tagged key, version, filter or scope)", e.name, err)
+	if p, err = e.schema.Where.Bind(w); err != nil { // the application's mistake, not the client's
+		return nil, fmt.Errorf("live: router %s: Scope: %w (a scope may use the fields tagged key, version, filter or scope)", e.name, err)
 	}
 	return p, nil
 }

@@ -40,7 +40,7 @@ func (h *Hub) Explain(ctx context.Context, s Subscription, key Key) (Explanation
 }
 
 func (h *Hub) explain(ctx context.Context, router string, filter func() (where.Where, error), text string) (x Explanation, err error) {
-	defer guard(&err)
+	defer h.guard(&err, inVerb)
 	e, err := app{h}.endpoint(router)
 	if err != nil {
 		return x, err

@@ -167,7 +167,7 @@ func (h *Hub) admit(w http.ResponseWriter, r *http.Request) bool {
 	foreign := origin != "" && !sameHost(origin, r.Host) ||
 		origin == "" && r.Header.Get("Sec-Fetch-Site") == "cross-site" && r.Header.Get("Sec-Fetch-Mode") != "navigate"
 	if foreign {
-		writeProblem(w, wire.NewProblem(http.StatusForbidden, "forbidden_origin",
+		h.refuse(w, wire.NewProblem(http.StatusForbidden, "forbidden_origin",
 			"a page of another origin may not use this: list it in live.Options.Origins"))
 	}
 	return !foreign
@@ -245,7 +245,7 @@ func (h *Hub) tag(r *http.Request, first *wire.Message) (tag string) {
 		return ""
 	}
 	var err error
-	defer guard(&err) // the subscription itself will say what is wrong
+	defer h.guard(&err, elsewhere) // the subscription itself will say what is wrong
 	e := h.endpointOf(first.Router)
 	s, err := e.selection(r.Context(), *first)
 	if err != nil {

@@ -272,7 +272,7 @@ func (h *Hub) Batch(ctx context.Context, do func(ctx context.Context) error) err
 func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !h.enter() {
 		w.Header().Set("Retry-After", "1")
-		writeProblem(w, wire.NewProblem(http.StatusServiceUnavailable, "unavailable", "the server is shutting down: connect again"))
+		h.refuse(w, wire.NewProblem(http.StatusServiceUnavailable, "unavailable", "the server is shutting down: connect again"))
 		return
 	}
 	defer h.leave()
@@ -285,13 +285,28 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := h.serve(w, r, to); err != nil {
 		p, internal := session.Problem(err)
 		if internal {
-			h.options.Logger.ErrorContext(r.Context(), "live: "+err.Error(), "path", r.URL.Path)
+			h.report(r, to, err)
 		}
 		if p.Code == "unknown_verb" && to.router != "" {
 			w.Header().Set("Allow", h.allow(to))
 		}
-		writeProblem(w, p)
+		h.refuse(w, p)
 	}
+}
+
+// report logs an error of a request that its client is told nothing of. A query string is a filter, and not logged.
+func (h *Hub) report(r *http.Request, to route, err error) {
+	args := []any{"method", r.Method, "path", session.Clip(r.URL.Path), "remote", r.RemoteAddr}
+	if to.router != "" {
+		args = append(args, "router", to.router)
+	}
+	session.Report(r.Context(), h.options.Logger, err, args...)
+}
+
+// refuse answers a request with a problem.
+func (h *Hub) refuse(w http.ResponseWriter, p *wire.Problem) {
+	h.watch.Count(MetricRefusals, p.Label(), 1)
+	writeProblem(w, p)
 }
 
 // ErrShutdown is returned by Shutdown when it was called before.
@@ -372,7 +387,7 @@ func (h *Hub) openSession(r *http.Request, t transport.Transport) (*session.Sess
 		delete(h.open, s)
 		h.mu.Unlock()
 	})
-	s.Who, s.Transport = who, t.Name()
+	s.Who, s.Transport, s.Remote = who, t.Name(), r.RemoteAddr
 	h.mu.Lock()
 	h.open[s] = who
 	closing := h.closing

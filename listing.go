@@ -106,8 +106,11 @@ type page struct {
 }
 
 // list runs List for at most so many rows, keeps what matches, and puts it in order. Zero is no limit.
-func (e *endpoint) list(ctx context.Context, p *where.Predicate, order []where.Order, limit int) (page, error) {
+func (e *endpoint) list(ctx context.Context, p *where.Predicate, order []where.Order, limit int) (out page, err error) {
+	defer e.hub.caught(&err, inList)
+	began := e.hub.watch.Now()
 	objects, err := e.verbs.list(ctx, Query{Where: p, Order: order, Limit: limit, schema: e.schema.Where})
+	e.hub.watch.Since(MetricLoads, e.name, began)
 	if err != nil {
 		return page{}, err
 	}
@@ -123,7 +126,7 @@ func (e *endpoint) list(ctx context.Context, p *where.Predicate, order []where.O
 		compare := e.schema.Where.Comparer(order)
 		slices.SortStableFunc(all, func(a, b listed) int { return compare(a.row, b.row) })
 	}
-	out := page{full: limit > 0 && len(all) >= limit}
+	out = page{full: limit > 0 && len(all) >= limit}
 	if out.full && len(all) == limit { // what the database cut off follows its last row, whether or not that matches
 		out.last = all[len(all)-1].row
 	}

@@ -97,7 +97,7 @@ func (h *Hub) detached(ctx context.Context) (context.Context, context.CancelFunc
 
 // fly reads.
 func (e *endpoint) fly(ctx context.Context, f *flight, q *livequery.Query, s selection) {
-	defer guard(&f.err)
+	defer e.hub.guard(&f.err, inList)
 	if s.count {
 		if f.err = e.counted(ctx, q, s.predicate); f.err == nil {
 			f.count, f.at = e.stream.Count(q)
@@ -208,7 +208,7 @@ func (e *endpoint) refill(ctx context.Context, q *livequery.Query) {
 	_, order := q.Limit()
 	next, at, err := e.readOn(ctx, q, from, order, n)
 	if err != nil {
-		if e.failed(ctx, "the rows that follow a window cannot be read; trying again", err) {
+		if e.failed(ctx, "live: the rows that follow a window cannot be read; trying again", err) {
 			e.stream.Unfilled(q)
 		}
 		return
@@ -225,7 +225,7 @@ func (e *endpoint) refill(ctx context.Context, q *livequery.Query) {
 
 // readOn reads the rows that follow a place in an order.
 func (e *endpoint) readOn(ctx context.Context, q *livequery.Query, from where.Row, order []where.Order, n int) (next page, at broker.Position, err error) {
-	defer guard(&err)
+	defer e.hub.guard(&err, inList)
 	after, err := e.schema.Where.After(order, from)
 	if err != nil {
 		return next, at, err
@@ -246,7 +246,7 @@ func (e *endpoint) failed(ctx context.Context, what string, err error) bool {
 	if ctx.Err() != nil {
 		return false
 	}
-	e.hub.options.Logger.ErrorContext(ctx, "live: router "+e.name+": "+what, "error", err)
+	e.log(ctx, what, err)
 	select {
 	case <-ctx.Done():
 		return false
@@ -263,7 +263,7 @@ func (e *endpoint) recount(ctx context.Context, q *livequery.Query) {
 		return
 	}
 	if err := e.counted(ctx, q, q.Predicate); err != nil {
-		if e.failed(ctx, "the rows cannot be counted; trying again", err) {
+		if e.failed(ctx, "live: the rows cannot be counted; trying again", err) {
 			e.stream.Uncounted(q)
 		}
 	}
@@ -271,9 +271,11 @@ func (e *endpoint) recount(ctx context.Context, q *livequery.Query) {
 
 // counted asks the application for the number of rows, and tells those who watch it.
 func (e *endpoint) counted(ctx context.Context, q *livequery.Query, p *where.Predicate) (err error) {
-	defer guard(&err)
+	defer e.hub.guard(&err, inList)
 	at := e.hub.engine.Position()
+	began := e.hub.watch.Now()
 	n, err := e.verbs.count(ctx, Query{Where: p, schema: e.schema.Where})
+	e.hub.watch.Since(MetricLoads, e.name, began)
 	if err != nil {
 		return err
 	}

@@ -24,9 +24,12 @@ import (
 // When the log cannot be reached the error says so; this node's sessions are rechecked all the same. Polls and single requests need
 // none of this: each is authorised anew.
 func (h *Hub) Recheck(ctx context.Context, who string) error {
-	at, err := h.engine.Append(ctx, record.Entry{Recheck: []string{who}})
+	e := record.Entry{Recheck: []string{who}}
+	at, err := h.engine.Append(ctx, e)
 	if err != nil {
 		err = fmt.Errorf("live: recheck: other nodes are not told: %w", err)
+	} else {
+		h.published(e)
 	}
 	return firstOf(err, h.onShards(ctx, who, func(s *session.Session) { s.Recheck(at) }))
 }
@@ -36,9 +39,12 @@ func (h *Hub) Recheck(ctx context.Context, who string) error {
 // the application's middleware to judge. When it returns this node's sessions have ended; those of others end when the log
 // reaches them. When the log cannot be reached the error says so; this node's sessions end all the same.
 func (h *Hub) Disconnect(ctx context.Context, who string) error {
-	_, err := h.engine.Append(ctx, record.Entry{Disconnect: []string{who}})
+	e := record.Entry{Disconnect: []string{who}}
+	_, err := h.engine.Append(ctx, e)
 	if err != nil {
 		err = fmt.Errorf("live: disconnect: other nodes are not told: %w", err)
+	} else {
+		h.published(e)
 	}
 	return firstOf(err, h.onShards(ctx, who, signOut))
 }
@@ -108,7 +114,7 @@ func (h *Hub) identity(ctx context.Context) (who string, err error) {
 	if h.options.Identity == nil {
 		return "", nil
 	}
-	defer guard(&err)
+	defer h.guard(&err, inIdentity)
 	return h.options.Identity(ctx), nil
 }
 
@@ -119,7 +125,7 @@ func (h *Hub) refresh() func(context.Context) (context.Context, error) {
 		return nil
 	}
 	return func(ctx context.Context) (renewed context.Context, err error) {
-		defer guard(&err)
+		defer h.guard(&err, inRefresh)
 		return f(ctx)
 	}
 }

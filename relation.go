@@ -141,7 +141,7 @@ func (e *endpoint) include(ctx context.Context, v *view, names []string) ([]byte
 func (e *endpoint) missing(ctx context.Context, name string, r *relation, router string) error {
 	err := errors.New("the router of a relation is not registered")
 	r.missed.Do(func() {
-		e.hub.options.Logger.ErrorContext(ctx, "live: "+err.Error(), "router", e.name, "relation", name, "missing", router)
+		e.hub.options.Logger.ErrorContext(ctx, "live: "+err.Error(), "router", e.name, "relation", name, "missing", router) // one sentence, always
 	})
 	p, _ := session.Problem(err)
 	return p

@@ -144,7 +144,7 @@ func (h *Hub) allow(to route) string {
 
 // serveList answers with the rows that the caller may see, or with 304 when nothing that concerns them has changed since.
 func (h *Hub) serveList(w http.ResponseWriter, r *http.Request, m wire.Message) (err error) {
-	defer guard(&err)
+	defer h.guard(&err, inList)
 	e := h.endpointOf(m.Router)
 	if e.verbs.list == nil {
 		return unknownVerb(e, "list")

@@ -98,11 +98,11 @@ func (e *endpoint) completeStored(ctx context.Context, rows []*stored) bool {
 	}
 	var err error
 	func() {
-		defer guard(&err)
+		defer e.hub.guard(&err, inVerb)
 		err = e.verbs.complete(ctx, v.View, objects)
 	}()
 	if err != nil {
-		e.hub.options.Logger.ErrorContext(ctx, "live: router "+e.name+": what a stored row nests cannot be loaded", "error", err)
+		e.log(ctx, "live: what a stored row nests cannot be loaded", err)
 	}
 	return err == nil
 }

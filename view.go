@@ -101,16 +101,16 @@ func (m *model[T]) permit(v *view, names []string) error {
 }
 
 // view returns what the caller may see and write. An error refuses him: there is no view for those of whom nobody knows.
-func (e *endpoint) view(ctx context.Context) (*view, error) {
+func (e *endpoint) view(ctx context.Context) (v *view, err error) {
 	if e.choose == nil {
 		return e.views[""], nil
 	}
+	defer e.hub.caught(&err, inScope)
 	name, err := e.choose(ctx)
 	if err != nil {
 		return nil, err
 	}
-	v := e.views[name]
-	if v == nil {
+	if v = e.views[name]; v == nil {
 		return nil, fmt.Errorf("live: router %s: the serializer's View returned %q, which is not declared: add it to Views, or return one of %s",
 			e.name, name, list(sortedKeys(e.views)[1:]))
 	}

@@ -166,7 +166,7 @@ func (e *Engine) follow(ctx context.Context) {
 			continue
 		}
 		failures++
-		e.options.Logger.Warn("live: the broker cannot be followed; trying again", "error", err)
+		e.options.Logger.Warn("live: the broker cannot be followed; trying again", session.Cause(err))
 		e.setDegraded(true)
 		e.pause(ctx, failures)
 	}
@@ -256,8 +256,12 @@ func (e *Engine) deliver(batch []broker.Entry) {
 	e.order.Lock()
 	defer e.order.Unlock()
 	var deliveries []*livequery.Delivery
+	followed := e.options.Watch.Now()
 	for _, raw := range batch {
 		decoded, err := record.Decode(raw.Data)
+		if decoded.Sent > 0 && followed != 0 {
+			e.options.Watch.Measure(observe.BrokerLag, "", time.Since(time.UnixMilli(decoded.Sent)))
+		}
 		if e.options.Seen != nil {
 			if err == nil {
 				e.options.Seen(raw.Position, &decoded)
@@ -268,8 +272,12 @@ func (e *Engine) deliver(batch []broker.Entry) {
 		entry := e.resolve(raw, decoded, err, func(s *livequery.Stream, r *record.Change) (*livequery.Change, error) {
 			return s.Resolve(r, raw.Position)
 		})
+		entry.Followed = followed
 		e.window.Add(entry)
 		deliveries = e.match(entry, deliveries)
+	}
+	for _, d := range deliveries {
+		d.Followed = followed
 	}
 	e.hand(deliveries, batch[len(batch)-1].Position)
 }
@@ -315,7 +323,7 @@ func (e *Engine) move(upto broker.Position) {
 func (e *Engine) resolve(raw broker.Entry, decoded record.Entry, err error, resolve func(*livequery.Stream, *record.Change) (*livequery.Change, error)) *livequery.Entry {
 	entry := &livequery.Entry{Position: raw.Position, Size: len(raw.Data)}
 	if err != nil {
-		e.options.Logger.Error("live: an entry of the log cannot be read; subscriptions are resynced", "position", raw.Position.String(), "error", err)
+		e.options.Logger.Error("live: an entry of the log cannot be read; subscriptions are resynced", "position", raw.Position.String(), session.Cause(err))
 		entry.Unreadable = true
 		return entry
 	}
@@ -328,7 +336,7 @@ func (e *Engine) resolve(raw broker.Entry, decoded record.Entry, err error, reso
 		}
 		c, err := resolve(stream, r)
 		if err != nil {
-			e.options.Logger.Error("live: a change on the log cannot be read; subscriptions are resynced", "position", raw.Position.String(), "error", err)
+			e.options.Logger.Error("live: a change on the log cannot be read; subscriptions are resynced", "position", raw.Position.String(), "router", r.Router, session.Cause(err))
 			entry.Unreadable = true
 		} else if c != nil {
 			entry.Changes = append(entry.Changes, c)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/internal/livequery"
@@ -13,6 +14,7 @@ import (
 
 // Append adds an entry to the log.
 func (e *Engine) Append(ctx context.Context, entry record.Entry) (broker.Position, error) {
+	entry.Sent = time.Now().UnixMilli()
 	data, err := record.Encode(entry)
 	if err != nil {
 		return broker.Position{}, err

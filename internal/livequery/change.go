@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/swampline/live/broker"
+	"github.com/swampline/live/internal/observe"
 	"github.com/swampline/live/internal/record"
 	"github.com/swampline/live/internal/wire"
 	"github.com/swampline/live/where"
@@ -43,6 +44,8 @@ type Entry struct {
 	Unreadable bool
 	// Size is the length of the entry on the log, in bytes.
 	Size int
+	// Followed is when this hub followed the entry; zero when it did not, or when nobody watches.
+	Followed observe.Moment
 }
 
 // Streams yields each stream that the entry changed, once.

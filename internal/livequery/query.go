@@ -7,6 +7,7 @@ import (
 
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/internal/index"
+	"github.com/swampline/live/internal/observe"
 	"github.com/swampline/live/internal/wire"
 	"github.com/swampline/live/transport"
 	"github.com/swampline/live/where"
@@ -76,6 +77,8 @@ type Delivery struct {
 	Unreadable bool
 	// Bulk says that rows changed of which only a filter is known: every member must be given a new snapshot.
 	Bulk bool
+	// Followed is when this hub followed the entry that it tells of; zero for what was read meanwhile, or when nobody watches.
+	Followed observe.Moment
 
 	// Edge is the place up to which a member of a window holds every row after it has taken this; nil when it holds all.
 	Edge where.Row

@@ -22,7 +22,7 @@ type Knowledge struct {
 
 // Replay tells what an entry meant to the query, for a subscription that catches up; nil when it did not concern it.
 func (q *Query) Replay(e *Entry, k Knowledge) *Delivery {
-	d := &Delivery{Query: q, Position: e.Position}
+	d := &Delivery{Query: q, Position: e.Position, Followed: e.Followed}
 	if e.Unreadable {
 		d.Unreadable = true
 		return d

@@ -369,7 +369,7 @@ func (s *Stream) change(r *record.Change, at broker.Position) (*Change, error) {
 	var err error
 	if r.Op == record.Bulk {
 		if c.bulk, err = s.Schema.filter(r.Where); err != nil {
-			return nil, fmt.Errorf("router %s, where %s: %w", r.Router, r.Where, err)
+			return nil, fmt.Errorf("router %s, of many rows: %w", r.Router, err)
 		}
 		return c, nil
 	}

@@ -27,6 +27,8 @@ type Entry struct {
 	// Mutation is the id that a client gave to the write that caused this, when no change carries it: each hub learns from the log
 	// what was done already.
 	Mutation string `json:"mutation,omitempty"`
+	// Sent is when the entry was appended, by the clock of who did, in milliseconds since 1970; zero when that is not known.
+	Sent int64 `json:"sent,omitempty"`
 }
 
 // Format is the version of the form that this package writes and reads.
@@ -97,6 +99,9 @@ func Decode(data []byte) (Entry, error) {
 	}
 	if e.Format != Format {
 		return Entry{}, fmt.Errorf("record: format %d, want %d", e.Format, Format)
+	}
+	if e.Sent < 0 {
+		return Entry{}, fmt.Errorf("record: sent at %d", e.Sent)
 	}
 	for i := range e.Changes {
 		if err := e.Changes[i].check(); err != nil {

@@ -22,6 +22,7 @@ func TestRoundTrip(t *testing.T) {
 		"put without version": {Changes: []Change{{Router: "todos", Key: "k\"\n", Op: Put, Now: Fields{}}}},
 		"delete":              {Changes: []Change{{Router: "todos", Key: "1", Op: Delete, Was: Fields{"a": json.RawMessage("[]")}}}},
 		"nothing changed":     {Changes: []Change{{Router: "todos", Key: "1", Op: Update, Now: Fields{}, Was: Fields{}, Changed: []string{}}}},
+		"sent":                {Sent: 1<<63 - 1, Recheck: []string{"ann"}},
 		"messages":            {Messages: []Message{{Channel: "c", Data: json.RawMessage(`{"a":[1,null]}`)}, {Channel: "c", Data: json.RawMessage("null")}}},
 	} {
 		data, err := Encode(e)
@@ -65,6 +66,10 @@ func TestDecodeIsStrict(t *testing.T) {
 		"a version of text":      `{"v":1,"changes":[{"router":"r","key":"k","op":"delete","version":"1"}]}`,
 		"a message without data": `{"v":1,"messages":[{"channel":"c"}]}`,
 		"a message to nobody":    `{"v":1,"messages":[{"data":1}]}`,
+		"sent before 1970":       `{"v":1,"sent":-1}`,
+		"sent as text":           `{"v":1,"sent":"1"}`,
+		"sent in between":        `{"v":1,"sent":1.5}`,
+		"sent too late":          `{"v":1,"sent":9223372036854775808}`,
 		"a broken version":       `{"v":1,"changes":[{"router":"r","key":"k","op":"delete","version":1.5}]}`,
 	} {
 		if e, err := Decode([]byte(data)); err == nil {
@@ -94,6 +99,7 @@ func FuzzDecode(f *testing.F) {
 		`{"v":1}`, `{"v":1}}`, `{"V":1,"changes":[]}`,
 		`{"v":1,"changes":[{"router":"r","key":"k","op":"update","version":3,"now":{"a":1},"was":{"a":2},"changed":["a"],"mutation":"m"}]}`,
 		`{"v":1,"messages":[{"channel":"c","data": {"a" : 1}}]}`, `{"v":1,"messages":[{"channel":"c"}]}`,
+		`{"v":1,"sent":1764000000000,"recheck":["ann"]}`, `{"v":1,"sent":-1}`,
 	} {
 		f.Add([]byte(seed))
 	}

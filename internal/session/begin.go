@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/swampline/live/broker"
+	"github.com/swampline/live/internal/observe"
 	"github.com/swampline/live/internal/wire"
 )
 
@@ -32,7 +33,7 @@ const (
 func (s *Session) start(sub *subscription, round uint, after broker.Position, resume bool, reason string) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.refuse(sub, round, NewPanicError(p))
+			s.refuse(sub, round, s.panicked(p))
 		}
 	}()
 	ready, cancel := context.WithTimeout(s.ctx, patience)
@@ -191,6 +192,9 @@ func (s *Session) snapshot(sub *subscription, round uint, source Source, after b
 	}
 	listing.ID, listing.Query, listing.Cursor, listing.Reason = sub.message.ID, sub.name, loaded.At.String(), reason
 	s.append(item{frame: wire.Snapshot(listing), rows: sub})
+	if reason != "" {
+		s.env.Watch.Count(observe.Resyncs, reason, 1)
+	}
 	return true, nil
 }
 
@@ -204,6 +208,7 @@ func (sub *subscription) adopt(round uint, source Source, at broker.Position) bo
 	sub.name = sub.session.nameFor(sub, source.Query.ID)
 	sub.forget()
 	sub.state, sub.answered = behind, true
+	sub.began = sub.session.env.Watch.Now()
 	sub.position, sub.queued = at, false
 	return true
 }

@@ -40,7 +40,7 @@ func (s *Session) catchUp(ctx context.Context) error {
 			return ctx.Err()
 		}
 		if err != nil {
-			s.env.Logger.WarnContext(ctx, "live: the broker's history cannot be read; trying again", "error", err, "session", s.id)
+			s.env.Logger.WarnContext(ctx, "live: the broker's history cannot be read; trying again", append([]any{Cause(err)}, s.who(sub.message)...)...)
 			s.pause(sub, round)
 		}
 	}

@@ -12,11 +12,16 @@ func (s *Session) Poll(ctx context.Context, wait time.Duration) ([]*transport.Fr
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	over := wait <= 0
+	if !over {
+		s.env.Parked.Add(1)
+		defer s.env.Parked.Add(-1)
+	}
 	for {
 		if err := s.catchUp(ctx); err != nil {
 			return nil, err
 		}
 		if frames, ok := s.collect(ctx, over); ok {
+			s.took(frames)
 			return frames, nil
 		}
 		select {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/swampline/live/broker"
+	"github.com/swampline/live/internal/observe"
 	"github.com/swampline/live/internal/wire"
 	"github.com/swampline/live/transport"
 )
@@ -20,6 +21,8 @@ type item struct {
 	rows *subscription
 	// cursor says that the frame claims that everything before it was sent.
 	cursor bool
+	// followed is when the hub followed the entry that the frame tells of; zero when the session was not yet there, or nobody watches.
+	followed observe.Moment
 }
 
 // push queues a frame.
@@ -63,6 +66,7 @@ func (s *Session) signal() {
 // overflow drops the data that is queued and sends the subscriptions that it belonged to back to where the client is: the
 // log holds what was dropped. The others have lost nothing. It runs on the shard's goroutine; the caller holds the lock.
 func (s *Session) overflow() {
+	s.env.Watch.Count(observe.Overflows, s.Transport, 1)
 	kept := s.queue[:0]
 	for _, i := range s.queue {
 		if i.data == nil && !i.cursor {
@@ -98,6 +102,9 @@ func (s *Session) take() []*transport.Frame {
 	frames := make([]*transport.Frame, len(s.queue))
 	for n, i := range s.queue {
 		frames[n] = i.frame
+		if i.followed != 0 && (s.oldest == 0 || i.followed < s.oldest) {
+			s.oldest = i.followed
+		}
 		if i.data != nil {
 			i.data.queued = false
 			if i.edge != nil && i.edge.round == i.data.round {
@@ -117,6 +124,14 @@ func (s *Session) take() []*transport.Frame {
 	return frames
 }
 
+// took tells who watches of frames that a transport takes: how many, and how long the oldest waited. Next and Poll call it, without the
+// lock: the goroutine that called them is the only one for which frames are taken.
+func (s *Session) took(frames []*transport.Frame) {
+	s.env.Watch.Count(observe.Deliveries, s.Transport, len(frames))
+	s.env.Watch.Since(observe.DeliveryDelay, s.Transport, s.oldest)
+	s.oldest = 0
+}
+
 // Next returns the frames that are ready, at least one.
 func (s *Session) Next(ctx context.Context) ([]*transport.Frame, error) {
 	for {
@@ -127,6 +142,7 @@ func (s *Session) Next(ctx context.Context) ([]*transport.Frame, error) {
 		frames, closed, ended := s.take(), s.closed, s.closedError()
 		s.mu.Unlock()
 		if frames != nil {
+			s.took(frames)
 			return frames, nil
 		}
 		if closed {

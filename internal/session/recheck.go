@@ -113,7 +113,7 @@ func (s *Session) renew() {
 		}
 		s.mu.Unlock()
 		if newest && err != nil { // whoever waits is woken by the session's end
-			s.End(s.problem(err), nil)
+			s.End(s.problem(err, wire.Message{}), nil)
 		}
 	})
 }
@@ -123,7 +123,7 @@ func (s *Session) renew() {
 func (s *Session) refresh() (ctx context.Context, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = NewPanicError(p)
+			err = s.panicked(p)
 		}
 	}()
 	if ctx, err = s.env.Refresh(s.ctx); err == nil && ctx == nil {
@@ -138,13 +138,9 @@ func (s *Session) End(p *wire.Problem, last *transport.Frame) {
 	s.finishWith(func() {
 		s.recall()
 		for _, id := range slices.Sorted(maps.Keys(s.subs)) {
-			answer := wire.Error
-			if s.subs[id].answered {
-				answer = wire.Closed
-			}
-			s.append(item{frame: answer(id, p)})
+			s.append(item{frame: s.subs[id].lastWord(p)})
 		}
-	}, last)
+	}, last, p.Label())
 }
 
 // recall drops the data and the snapshots that are queued, and the cursors that claim them. Subscriptions stand where their
@@ -196,7 +192,7 @@ func (sub *subscription) check() {
 func (s *Session) authorise(sub *subscription, round uint) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.refuse(sub, round, NewPanicError(p))
+			s.refuse(sub, round, s.panicked(p))
 		}
 	}()
 	source, err := s.env.App.Subscribe(s.caller(), sub.message)

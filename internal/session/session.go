@@ -94,6 +94,8 @@ type Env struct {
 	// Queued is the bytes of all that waits in the queues of all sessions: data, snapshots and answers. A frame that several
 	// sessions share counts for each.
 	Queued atomic.Int64
+	// Subscriptions counts those of all sessions, and Parked the polls that wait for something to say.
+	Subscriptions, Parked atomic.Int64
 	// MaxQueueBytes bounds the data that waits in a session's queue.
 	MaxQueueBytes int
 	// MaxSubscriptions bounds the subscriptions of a session.
@@ -115,6 +117,8 @@ type Session struct {
 	Who string
 	// Transport names what drains the session, for metrics and logs. It is set before the first message is handled.
 	Transport string
+	// Remote is the address of the client, for logs. It is set before the first message is handled.
+	Remote string
 
 	env    *Env
 	shard  *Shard
@@ -126,8 +130,9 @@ type Session struct {
 
 	mu     sync.Mutex
 	queue  []item
-	bytes  int // of data in the queue
-	held   int // bytes of all in the queue
+	bytes  int            // of data in the queue
+	held   int            // bytes of all in the queue
+	oldest observe.Moment // of the entries whose frames were taken and not yet told of
 	subs   map[int64]*subscription
 	busy   int // messages and subscriptions without an answer
 	closed bool
@@ -160,7 +165,7 @@ func (s *Session) Hello() { s.push(item{frame: wire.Hello(s.id)}) }
 
 // TooLarge answers a frame that the transport did not read to its end.
 func (s *Session) TooLarge() {
-	s.push(item{frame: wire.Error(0, wire.TooLarge(s.env.MaxMessageBytes))})
+	s.push(item{frame: s.refusal(0, wire.TooLarge(s.env.MaxMessageBytes))})
 }
 
 // Receive takes newline-separated messages.
@@ -171,7 +176,7 @@ func (s *Session) Receive(ctx context.Context, data []byte) error {
 		}
 		m, problem := wire.Parse(line)
 		if problem != nil {
-			s.push(item{frame: wire.Error(m.ID, problem)})
+			s.push(item{frame: s.refusal(m.ID, problem)})
 			continue
 		}
 		if err := s.Handle(ctx, m); err != nil {
@@ -226,7 +231,7 @@ func (s *Session) work(ctx context.Context, m wire.Message, f func()) error {
 		defer s.env.Running.Done()
 		defer func() {
 			if p := recover(); p != nil {
-				s.push(item{frame: wire.Error(m.ID, s.problem(NewPanicError(p)))})
+				s.push(item{frame: s.refusal(m.ID, s.problem(s.panicked(p), m))})
 			}
 			close(done)
 			<-s.slots
@@ -275,7 +280,7 @@ func (s *Session) answered() {
 func (s *Session) call(m wire.Message) {
 	answer, at, err := s.env.App.Call(s.caller(), m)
 	if err != nil {
-		s.push(item{frame: wire.Error(m.ID, s.problem(err))})
+		s.push(item{frame: s.refusal(m.ID, s.problem(err, m))})
 		return
 	}
 	if !at.IsZero() {
@@ -290,33 +295,24 @@ func (s *Session) call(m wire.Message) {
 	}
 }
 
-// problem words an error for the client and logs what the client is not told.
-func (s *Session) problem(err error) *wire.Problem {
-	p, internal := Problem(err)
-	if internal {
-		s.env.Logger.ErrorContext(s.ctx, "live: "+err.Error(), "session", s.id)
-	}
-	return p
-}
-
 // Close ends the session.
-func (s *Session) Close() { s.finish(nil) }
+func (s *Session) Close() { s.finishWith(nil, nil, gone) }
 
 // Abandon ends the session when nobody will take anything from it any more: what is queued is dropped.
 func (s *Session) Abandon() {
-	s.finish(nil)
+	s.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.queue = nil
 	s.weigh()
 }
 
-// Finish ends the session with a last frame.
-func (s *Session) Finish(last *transport.Frame) { s.finish(last) }
+// Finish ends the session with a last frame, which asks the client to connect again.
+func (s *Session) Finish(last *transport.Frame) { s.finishWith(nil, last, reconnect) }
 
 // Expel ends the session because of what its client did, or did not do, and asks it to come back after a while.
 func (s *Session) Expel(p *wire.Problem, after time.Duration) {
-	s.finishWith(func() { s.sent = &transport.ClosedError{Status: closeStatus(p), Code: p.Code} }, wire.Reconnect(after.Milliseconds(), p))
+	s.finishWith(func() { s.sent = &transport.ClosedError{Status: closeStatus(p), Code: p.Code} }, wire.Reconnect(after.Milliseconds(), p), p.Label())
 }
 
 // closeStatus is the status with which a WebSocket is closed for a problem.
@@ -336,10 +332,14 @@ func (s *Session) closedError() error {
 	return transport.ErrClosed
 }
 
-func (s *Session) finish(last *transport.Frame) { s.finishWith(nil, last) }
+// Why a session ends when there is no problem.
+const (
+	gone      = "gone"      // the client is, or was answered
+	reconnect = "reconnect" // the hub goes
+)
 
-// finishWith ends the session; before says the last words to its subscriptions, under the lock.
-func (s *Session) finishWith(before func(), last *transport.Frame) {
+// finishWith ends the session for a reason, as it is counted; before says the last words to its subscriptions, under the lock.
+func (s *Session) finishWith(before func(), last *transport.Frame, why string) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -354,12 +354,14 @@ func (s *Session) finishWith(before func(), last *transport.Frame) {
 	s.closed = true
 	subs := s.subs
 	s.subs = nil
+	s.env.Subscriptions.Add(int64(-len(subs)))
 	for _, sub := range subs {
 		s.end(sub)
 	}
 	s.mu.Unlock()
 	s.cancel()
 	s.signal()
+	s.env.Watch.Count(observe.ClosedSessions, why, 1)
 	s.onClose()
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/internal/livequery"
+	"github.com/swampline/live/internal/observe"
 	"github.com/swampline/live/internal/wire"
 	"github.com/swampline/live/where"
 )
@@ -56,6 +57,8 @@ type subscription struct {
 	backlog []*livequery.Entry
 	// paused says that the log could not be read, and that it is too early to try again.
 	paused bool
+	// began is when it was last given a snapshot or its cursor was taken: what the hub followed before kept nobody waiting.
+	began observe.Moment
 	// round counts the changes of state, so that work that was begun in one is not ended in another.
 	round uint
 }
@@ -76,12 +79,13 @@ func (s *Session) subscribe(m wire.Message) func() {
 			fmt.Sprintf("a session may have %d subscriptions", s.env.MaxSubscriptions))
 	}
 	if problem != nil {
-		s.append(item{frame: wire.Error(m.ID, problem)})
+		s.append(item{frame: s.refusal(m.ID, problem)})
 		return nil
 	}
 	sub := &subscription{session: s, message: m, asked: load{after: after, resume: resume}}
 	sub.load = sub.asked
 	s.subs[m.ID] = sub
+	s.env.Subscriptions.Add(1)
 	return func() { s.start(sub, 0, after, resume, "") } // after is zero, which Wait takes for reached, without a cursor
 }
 
@@ -158,7 +162,7 @@ func (s *Session) detach(sub *subscription) {
 
 // refuse ends a subscription that could not be authorised or loaded.
 func (s *Session) refuse(sub *subscription, round uint, err error) {
-	problem := s.problem(err)
+	problem := s.problem(err, sub.message)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if sub.state != loading && sub.state != checking || sub.round != round || s.closed {
@@ -167,11 +171,8 @@ func (s *Session) refuse(sub *subscription, round uint, err error) {
 	s.detach(sub)
 	sub.state = ended
 	delete(s.subs, sub.message.ID)
-	answer := wire.Error
-	if sub.answered {
-		answer = wire.Closed
-	}
-	s.append(item{frame: answer(sub.message.ID, problem)})
+	s.env.Subscriptions.Add(-1)
+	s.append(item{frame: sub.lastWord(problem)})
 }
 
 // unsubscribe ends a subscription at the client's wish.
@@ -181,11 +182,12 @@ func (s *Session) unsubscribe(m wire.Message) {
 	sub := s.subs[m.ID]
 	if sub == nil {
 		if !s.closed {
-			s.append(item{frame: wire.Error(m.ID, wire.NewProblem(http.StatusNotFound, "not_found", "no such subscription"))})
+			s.append(item{frame: s.refusal(m.ID, wire.NewProblem(http.StatusNotFound, "not_found", "no such subscription"))})
 		}
 		return
 	}
 	delete(s.subs, m.ID)
+	s.env.Subscriptions.Add(-1)
 	s.end(sub)
 	s.append(item{frame: wire.Result(m.ID, wire.Answer{})})
 }
@@ -251,7 +253,11 @@ func (sub *subscription) tell(d *livequery.Delivery, before broker.Position) boo
 		if !sub.queued {
 			sub.queued, sub.from = true, before
 		}
-		sub.session.append(item{frame: d.Frame(sub.name), data: sub, edge: sub.edgeAfter(d)})
+		i := item{frame: d.Frame(sub.name), data: sub, edge: sub.edgeAfter(d)}
+		if d.Followed >= sub.began {
+			i.followed = d.Followed
+		}
+		sub.session.append(i)
 		if sub.held != nil {
 			d.Keys(func(key string) { sub.held[key] = struct{}{} })
 		}
