@@ -137,8 +137,9 @@ type Hub struct {
 	running  context.Context // until the hub has stopped
 	stop     context.CancelFunc
 	stopped  chan struct{}
-	sessions sync.WaitGroup // the goroutines of sessions
-	next     atomic.Uint64  // the shard of the next session
+	sessions sync.WaitGroup           // the goroutines of sessions
+	on       map[string]*atomic.Int64 // how many sessions each transport drains
+	next     atomic.Uint64            // the shard of the next session
 
 	mu        sync.Mutex
 	endpoints map[string]*endpoint
@@ -157,6 +158,10 @@ func New(o Options) *Hub {
 		endpoints: map[string]*endpoint{},
 		open:      map[*session.Session]string{},
 		idle:      make(chan struct{}),
+		on:        map[string]*atomic.Int64{},
+	}
+	for _, t := range h.options.Transports {
+		h.on[t.Name()] = new(atomic.Int64)
 	}
 	h.watch = observe.New(h.options.Observer, h.options.Logger)
 	h.memory = once.New[outcome](h.options.IdempotencyEntries, remembered)
@@ -381,12 +386,15 @@ func (h *Hub) openSession(r *http.Request, t transport.Transport) (*session.Sess
 		return nil, err
 	}
 	shards := h.engine.Shards()
+	on := h.on[t.Name()]
 	var s *session.Session
 	s = session.New(r.Context(), h.env, shards[h.next.Add(1)%uint64(len(shards))], func() {
 		h.mu.Lock()
 		delete(h.open, s)
 		h.mu.Unlock()
+		on.Add(-1)
 	})
+	on.Add(1)
 	s.Who, s.Transport, s.Remote = who, t.Name(), r.RemoteAddr
 	h.mu.Lock()
 	h.open[s] = who

@@ -110,6 +110,19 @@ func (e *Engine) Run(ctx context.Context) {
 	running.Wait()
 }
 
+// Stats is what an engine holds.
+type Stats struct{ Queries, Entries, Bytes int }
+
+// Stats counts the queries of all routers and channels, and what of the log is in memory. It asks each router in turn.
+func (e *Engine) Stats() Stats {
+	st := Stats{Queries: e.channels.Len()}
+	for _, s := range e.allStreams() {
+		st.Queries += s.Stats().Queries
+	}
+	st.Entries, st.Bytes = e.window.Size()
+	return st
+}
+
 // expire removes queries that were idle for long.
 func (e *Engine) expire(ctx context.Context) {
 	tick := time.NewTicker(linger / 4)

@@ -61,6 +61,13 @@ func (w *Window) Base() broker.Position {
 	return w.base
 }
 
+// Size is how many entries are held, and their bytes on the log.
+func (w *Window) Size() (entries, bytes int) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return len(w.entries) - w.first, w.bytes
+}
+
 // After returns up to limit entries after the position, and whether the window reaches back to it. The slice is the
 // caller's; the entries are shared.
 func (w *Window) After(p broker.Position, limit int) ([]*livequery.Entry, bool) {

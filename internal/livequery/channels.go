@@ -17,6 +17,13 @@ type Channels struct {
 // NewChannels returns the channels of a hub.
 func NewChannels(r *Registry) *Channels { return &Channels{registry: r, queries: map[string]*Query{}} }
 
+// Len is how many channels have a query.
+func (c *Channels) Len() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.queries)
+}
+
 // Acquire returns the query of a channel, for one more subscription.
 func (c *Channels) Acquire(name string, at func() broker.Position) *Query {
 	c.mu.Lock()

@@ -39,6 +39,7 @@ type hub struct {
 
 	opened sync.Mutex
 	open   map[*session.Session]struct{}
+	ever   []*session.Session
 
 	// Hooks of the app, nil for none.
 	onSubscribe func(wire.Message) error
@@ -103,14 +104,26 @@ func newHubOn(t testing.TB, b *flaky, db *store, o options) *hub {
 	return h
 }
 
-// close stops the hub. Inside a bubble of synctest, a goroutine that it leaves behind fails the test.
+// close stops the hub. Inside a bubble of synctest, a goroutine that it leaves behind fails the test; so does a sum over all sessions
+// that is not zero once there are none.
 func (h *hub) close() {
+	h.t.Helper()
 	for s := range h.sessions() {
 		s.Close()
 	}
 	h.stop()
 	<-h.gone
 	h.ended.Wait()
+	for _, s := range h.ever {
+		s.Abandon()
+	}
+	for name, n := range map[string]int64{
+		"bytes queued": h.env.Queued.Load(), "subscriptions": h.env.Subscriptions.Load(), "parked polls": h.env.Parked.Load(),
+	} {
+		if n != 0 {
+			h.t.Errorf("%s at the end: %d", name, n)
+		}
+	}
 }
 
 func (h *hub) sessions() map[*session.Session]struct{} {
@@ -137,6 +150,7 @@ func (h *hub) session(shard int) *session.Session {
 	h.opened.Lock()
 	defer h.opened.Unlock()
 	h.open[s] = struct{}{}
+	h.ever = append(h.ever, s)
 	return s
 }
 
