@@ -19,6 +19,7 @@ import (
 	"github.com/swampline/live/broker/memory"
 	"github.com/swampline/live/internal/engine"
 	"github.com/swampline/live/internal/livequery"
+	"github.com/swampline/live/internal/observe"
 	"github.com/swampline/live/internal/record"
 	"github.com/swampline/live/internal/session"
 	"github.com/swampline/live/internal/wire"
@@ -60,8 +61,9 @@ func newHub(t testing.TB, o options) *hub {
 func newHubOn(t testing.TB, b *flaky, db *store, o options) *hub {
 	t.Helper()
 	h := &hub{store: db, t: t, broker: b, open: map[*session.Session]struct{}{}, gone: make(chan struct{})}
+	watch := observe.New(o.observer, slog.Default())
 	h.engine = engine.New(engine.Options{
-		Broker: h.broker, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Broker: h.broker, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Watch: watch,
 		WindowEntries: cmp.Or(o.window, 1000), WindowBytes: 1 << 20,
 		Lost: func(reason string) {
 			if h.onLost != nil {
@@ -92,7 +94,7 @@ func newHubOn(t testing.TB, b *flaky, db *store, o options) *hub {
 	}
 	h.stream = h.engine.AddStream(schema)
 	h.env = session.Env{
-		App: h, Log: h.engine, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Running: &h.ended,
+		App: h, Log: h.engine, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Watch: watch, Running: &h.ended,
 		MaxQueueBytes: cmp.Or(o.queue, 1<<20), MaxSubscriptions: cmp.Or(o.subscriptions, 100), MaxMessageBytes: 1 << 10,
 	}
 	ctx, cancel := context.WithCancel(context.Background())

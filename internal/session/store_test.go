@@ -12,6 +12,7 @@ import (
 
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/broker/memory"
+	"github.com/swampline/live/internal/observe"
 	"github.com/swampline/live/internal/record"
 )
 
@@ -103,6 +104,7 @@ var errBroken = errors.New("broken")
 type options struct {
 	window, queue, subscriptions int
 	broker                       memory.Options
+	observer                     observe.Observer
 }
 
 // store is a database.
