@@ -142,3 +142,32 @@ func TestDeliveryDelay(t *testing.T) {
 		}
 	})
 }
+
+func TestParkedPollsAreCounted(t *testing.T) {
+	inBubble(t, options{}, func(t *testing.T, h *hub) {
+		c := h.client()
+		parked := func(want int64) {
+			t.Helper()
+			synctest.Wait()
+			if got := h.env.Parked.Load(); got != want {
+				t.Errorf("%d polls are parked, want %d", got, want)
+			}
+		}
+		c.poll(0)
+		parked(0)
+		var polls sync.WaitGroup
+		polls.Go(func() { c.poll(time.Minute) })
+		parked(1)
+		ctx, cancel := context.WithCancel(t.Context())
+		polls.Go(func() {
+			if _, err := h.client().session.Poll(ctx, time.Minute); err == nil {
+				t.Error("a poll of a client that went was answered")
+			}
+		})
+		parked(2)
+		cancel()
+		parked(1)
+		polls.Wait()
+		parked(0)
+	})
+}

@@ -361,8 +361,8 @@ func (s *Session) finishWith(before func(), last *transport.Frame, why string) {
 	s.mu.Unlock()
 	s.cancel()
 	s.signal()
-	s.env.Watch.Count(observe.ClosedSessions, why, 1)
 	s.onClose()
+	s.env.Watch.Count(observe.ClosedSessions, why, 1)
 }
 
 // Tell queues a frame that belongs to no subscription.
