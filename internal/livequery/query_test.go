@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/swampline/live/broker"
+	"github.com/swampline/live/internal/mirror"
 	"github.com/swampline/live/internal/record"
 )
 
@@ -340,28 +341,73 @@ func TestDeleteOfAnOldVersionOfARowThatIsNotKnown(t *testing.T) {
 	})
 }
 
-// What a list shows is newer than what an old delete names: the row came back before, or comes back later.
+// A row that a list shows by a newer version than an old delete names came back, or its delete has yet to be told: the list tells.
 func TestDeleteOfAnOldVersionOfARowThatAListShows(t *testing.T) {
-	for name, read := range map[string]func(h *hub){
-		"alone":            func(*hub) {},
-		"beside the log's": func(h *hub) { h.publish(created(v1)) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			h := newHub(t)
-			read(h)
-			a := h.watch(`{}`, v3)
-			gone, old := deleted(v1), h.stream.Backfill()
-			change, err := old.Resolve(h.stream, &gone, h.position())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if d := a.query.Replay(&Entry{Position: at(9), Changes: []*Change{change}}, Knowledge{Old: old}); d != nil {
-				a.deliver(t, d)
-			}
-			a.was(t, "delete 1")
-			a.holds(t, v3)
-		})
+	gone := deleted(v1)
+	read := func(h *hub, w *watcher, i int) {
+		old := h.stream.Backfill()
+		change, err := old.Resolve(h.stream, &gone, at(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := w.query.Replay(&Entry{Position: at(i), Changes: []*Change{change}}, Knowledge{Old: old}); d != nil {
+			w.deliver(t, d)
+		}
 	}
+	t.Run("and the log does not", func(t *testing.T) {
+		h := newHub(t)
+		a := h.watch(`{}`, v3)
+		read(h, a, 1)
+		a.was(t, "unreadable")
+	})
+	t.Run("that ended the doubt", func(t *testing.T) {
+		h := newHub(t)
+		a := h.watch(`{}`)
+		h.publish(created(v3))
+		h.publish(gone)
+		a.was(t, "create 1", "unreadable")
+		h.stream.Prime(a.query, h.reads(v3), h.position())
+		read(h, a, 2)
+		a.was(t, "unreadable")
+	})
+	t.Run("and the log later", func(t *testing.T) {
+		h := newHub(t)
+		h.publish(created(v1))
+		a := h.watch(`{}`, v2)
+		h.publish(gone)
+		h.publish(created(v4))
+		a.told, a.feed.Rows, a.feed.Cursor = nil, map[string]mirror.Row{}, at(1).String() // as one that is slow
+		a.hold(v2)
+		read(h, a, 2)
+		a.was(t, "delete 1")
+		a.holds(t)
+	})
+}
+
+// What a subscription held before its way through old history began, a creation on that way does not tell.
+func TestADoubtfulDeleteOfARowThatOldHistoryCreated(t *testing.T) {
+	h := newHub(t)
+	a, other := h.watch(boxA), h.watch(boxC)
+	h.publish(created(v1))
+	h.clients = nil
+	again, gone := created(v3), deleted(v1) // another row with the key, published before the end of the first
+	gone.Was = nil
+	h.publish(again)
+	h.publish(gone)
+	old := h.stream.Backfill()
+	change, err := old.Resolve(h.stream, &again, at(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.feed.Cursor = at(1).String()
+	for _, e := range []*Entry{{Position: at(2), Changes: []*Change{change}}, h.log[2]} {
+		if d := a.query.Replay(e, Knowledge{Sure: true, Old: old}); d != nil {
+			a.unsure = true
+			a.deliver(t, d)
+		}
+	}
+	a.was(t, "create 1", "unknown")
+	other.was(t)
 }
 
 func TestJoinAndPart(t *testing.T) {

@@ -55,7 +55,7 @@ func (c *Change) replay(q *Query, k Knowledge) Verdict {
 	_, held := k.Held[c.key]
 	v := c.judge(was, other || held || row != nil && match(row), now)
 	switch {
-	case v == Unknown && (sure || k.Held != nil || told && !c.stale):
+	case v == Unknown && (sure || k.Held != nil || told && !c.stale && !c.doubtful):
 		return Nothing // it surely does not hold the row
 	case v == Update && told:
 		return Enter // what it was told may differ from what the stream took the change as a difference to
@@ -120,8 +120,9 @@ func (b *Backfill) Resolve(s *Stream, r *record.Change, at broker.Position) (*Ch
 		return c, nil
 	}
 	b.rows.resolve(c, r, at)
-	if r.Op == record.Delete && !c.stale && !known.listed(r.Version) {
+	if r.Op == record.Delete && !c.stale {
 		c.outrank(at)
+		c.doubtful = c.doubtful || known.denies(r.Version, at)
 	}
 	if known != nil && at == known.position && known.doubt { // the stream doubted this very change
 		c.doubtful = true

@@ -152,13 +152,16 @@ func (s *state) left(version *int64) []reading {
 	return left
 }
 
-// listed reports whether a list returned the row by a newer version than one, and the log has not told that it is another.
-func (s *state) listed(version *int64) bool {
-	if s == nil {
+// denies reports whether the row is there, or was after a delete of a version at a position, as far as it is known, and the log does not
+// tell of it later.
+func (s *state) denies(version *int64, at broker.Position) bool {
+	switch {
+	case s == nil || s.row == nil:
 		return false
+	case !s.published:
+		return older(version, s.version)
 	}
-	return !s.published && older(version, s.version) ||
-		slices.ContainsFunc(s.ahead, func(a reading) bool { return older(version, a.version) })
+	return !s.position.After(at)
 }
 
 // late completes a change that comes after a newer one of the same row went by.
