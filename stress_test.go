@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/swampline/live"
+	"github.com/swampline/live/internal/seed"
 	"github.com/swampline/live/transport/transporttest"
 )
 
@@ -40,8 +41,7 @@ func stress(t *testing.T, clients int, o live.Options, unsaid bool) {
 	if os.Getenv("LIVE_TEST_LONG") != "" {
 		steps, patience = 60, 15*time.Minute
 	}
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	seed, _ := seed.First(t)
 
 	o.Logger = slog.New(slog.DiscardHandler)
 	hub := live.New(o)

@@ -25,6 +25,7 @@ import (
 	"github.com/swampline/live"
 	"github.com/swampline/live/broker/memory"
 	"github.com/swampline/live/internal/mirror"
+	"github.com/swampline/live/internal/seed"
 	"github.com/swampline/live/transport/transporttest"
 	"github.com/swampline/live/where"
 )
@@ -165,8 +166,7 @@ func TestWindows(t *testing.T) {
 }
 
 func windows(t *testing.T, o live.Options) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	seed, _ := seed.First(t)
 	o.Broker = memory.New(memory.Options{})
 	o.Logger = slog.New(slog.DiscardHandler)
 	db := &scores{rows: map[int64]score{}}

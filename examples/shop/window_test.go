@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/swampline/live"
+	"github.com/swampline/live/internal/seed"
 	"github.com/swampline/live/livetest"
 	"github.com/swampline/live/where"
 )
@@ -52,7 +53,7 @@ func TestWindowsAreWhatTheDatabaseSays(t *testing.T) {
 			}
 		}
 		_, client := b.connect(t, staff)
-		seed := rand.Uint64()
+		seed, _ := seed.First(t)
 		for round := range 3 {
 			var writers sync.WaitGroup
 			for n := range 2 {

@@ -2,28 +2,29 @@ package index
 
 import (
 	"math/rand/v2"
-	"os"
 	"strconv"
 	"testing"
 	"time"
 
+	"github.com/swampline/live/internal/seed"
 	"github.com/swampline/live/where"
 )
 
 // TestAgainstScan compares the index with the evaluation of every predicate, under random additions and removals. A
-// failure prints its seed; INDEX_SEED runs that one alone.
+// failure prints its seed; LIVE_TEST_SEED runs that one alone.
 func TestAgainstScan(t *testing.T) {
-	first, count := rand.Uint64(), 40
+	first, only := seed.First(t)
+	count := 40
 	if testing.Short() {
 		count = 8
 	}
-	if seed, err := strconv.ParseUint(os.Getenv("INDEX_SEED"), 10, 64); err == nil {
-		first, count = seed, 1
+	if only {
+		count = 1
 	}
 	for i := range uint64(count) {
 		againstScan(t, first+i, 400)
 		if t.Failed() {
-			t.Fatalf("INDEX_SEED=%d", first+i)
+			t.Fatalf("LIVE_TEST_SEED=%d", first+i)
 		}
 	}
 }

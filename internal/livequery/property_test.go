@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/internal/mirror"
 	"github.com/swampline/live/internal/record"
+	"github.com/swampline/live/internal/seed"
 )
 
 // world is a database, writers that publish later than they commit, hubs that follow one log, and clients.
@@ -81,18 +81,16 @@ type client struct {
 
 var filters = []string{`{}`, `{"box":0}`, `{"box":1}`, `{"box":{"in":[1,2]}}`, `{"box":{"gt":1}}`, `{"box":2,"id":{"lt":3}}`}
 
-// TestEveryClientEndsWithTheDatabase plays the same rounds each time. LIVE_TEST_LONG=1 plays others, for half a minute each;
-// LIVE_TEST_SEED plays the one that it names.
 func TestEveryClientEndsWithTheDatabase(t *testing.T) {
-	seed, rounds, long := uint64(0), 250, time.Duration(0)
+	seed, only := seed.First(t)
+	rounds, long := 250, time.Duration(0)
 	if testing.Short() {
 		rounds = 50
 	}
 	if os.Getenv("LIVE_TEST_LONG") != "" {
-		seed, long = rand.Uint64(), 30*time.Second
+		long = 30 * time.Second
 	}
-	if s := os.Getenv("LIVE_TEST_SEED"); s != "" {
-		seed, _ = strconv.ParseUint(s, 10, 64)
+	if only {
 		rounds, long = 1, 0
 	}
 	for _, k := range []kind{
@@ -110,7 +108,7 @@ func TestEveryClientEndsWithTheDatabase(t *testing.T) {
 				w := &world{t: t, rand: rand.New(rand.NewPCG(seed+uint64(played), 1)), kind: k}
 				w.run()
 				if resyncs += w.resyncs; t.Failed() {
-					if os.Getenv("LIVE_TEST_SEED") != "" {
+					if only {
 						t.Log(strings.Join(w.trace, "\n"))
 					}
 					t.Fatalf("run it again with LIVE_TEST_SEED=%d", seed+uint64(played))

@@ -1,10 +1,13 @@
 package wheretest
 
 import (
+	"flag"
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 
+	"github.com/swampline/live/internal/seed"
 	"github.com/swampline/live/where"
 	"pgregory.net/rapid"
 )
@@ -19,6 +22,7 @@ func TestAgree(t *testing.T) {
 		d.create(t)
 	}
 	s := newSchema(t)
+	begin(t)
 	rapid.Check(t, func(t *rapid.T) {
 		g := &generator{T: t, schema: s}
 		for range 8 + g.pick(9) {
@@ -46,6 +50,18 @@ func TestAgree(t *testing.T) {
 			checkOrder(g, databases)
 		}
 	})
+}
+
+// begin gives rapid the seed of the test's rounds, unless -rapid.seed does.
+func begin(t *testing.T) {
+	t.Helper()
+	if f := flag.Lookup("rapid.seed"); f.Value.String() == f.DefValue {
+		first, _ := seed.First(t)
+		if err := f.Value.Set(strconv.FormatUint(first, 10)); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = f.Value.Set(f.DefValue) })
+	}
 }
 
 // predicate draws a filter, and checks that Go and JSON say the same.
@@ -147,6 +163,7 @@ func checkAfter(g *generator, o []where.Order, databases []*database) {
 // TestLaws holds the matcher against itself: logic, normal form, partial knowledge.
 func TestLaws(t *testing.T) {
 	s := newSchema(t)
+	begin(t)
 	rapid.Check(t, func(t *rapid.T) {
 		g := &generator{T: t, schema: s}
 		for range 6 {
