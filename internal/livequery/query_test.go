@@ -384,6 +384,32 @@ func TestDeleteOfAnOldVersionOfARowThatAListShows(t *testing.T) {
 	})
 }
 
+// The stream tells what is late by what came before the way through old history began; who is on that way takes it for new. What the
+// stream says of the row next is for them, too, even when another late change comes first.
+func TestALateChangeBehindOldHistory(t *testing.T) {
+	h := newHub(t)
+	a := h.watch(boxA)
+	late, later := updated(v2, thing{1, 1, 3, ""}), updated(thing{1, 1, 1, ""}, thing{1, 2, 2, ""})
+	h.publish(created(v1))
+	h.publish(deleted(thing{1, 1, 3, ""})) // published before the change to this version
+	h.clients = nil
+	for _, c := range []record.Change{late, later, created(v4)} {
+		h.publish(c)
+	}
+	a.feed.Cursor = at(2).String()
+	old := h.stream.Backfill()
+	change, err := old.Resolve(h.stream, &late, at(3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range append([]*Entry{{Position: at(3), Changes: []*Change{change}}}, h.log[3:]...) {
+		if d := a.query.Replay(e, Knowledge{Sure: true, Old: old}); d != nil {
+			a.deliver(t, d)
+		}
+	}
+	a.holds(t)
+}
+
 // What a subscription held before its way through old history began, a creation on that way does not tell.
 func TestADoubtfulDeleteOfARowThatOldHistoryCreated(t *testing.T) {
 	h := newHub(t)

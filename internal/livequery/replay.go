@@ -131,7 +131,8 @@ func (b *Backfill) Resolve(s *Stream, r *record.Change, at broker.Position) (*Ch
 }
 
 // leave returns the row as a subscription was told it on its way through old history, and whether it was, when it comes to
-// a change of the row that the stream resolved: from the first one on it holds what the stream says.
+// a change of the row that the stream resolved: from the first one on it holds what the stream says. A late one does not count: who
+// holds a newer version ignores it.
 func (b *Backfill) leave(c *Change) (row where.Row, told bool) {
 	if b == nil || c.private {
 		return nil, false
@@ -142,6 +143,8 @@ func (b *Backfill) leave(c *Change) (row where.Row, told bool) {
 	if s == nil {
 		return nil, false
 	}
-	b.rows.states[c.key] = &state{}
+	if !c.stale {
+		b.rows.states[c.key] = &state{}
+	}
 	return s.row, true
 }
