@@ -53,6 +53,15 @@ type kind struct {
 	resyncs bool
 }
 
+var kinds = []kind{
+	{name: "in order", lag: 1, hubs: 1},
+	{name: "in order on two hubs", lag: 1, hubs: 2},
+	{name: "in order without was", lag: 1, put: true, hubs: 1, resyncs: true},
+	{name: "out of order with fresh keys", lag: 4, hubs: 1, fresh: true, resyncs: true},
+	{name: "out of order", lag: 4, hubs: 1, resyncs: true},
+	{name: "out of order without was", lag: 4, put: true, hubs: 1, resyncs: true},
+}
+
 // node is a hub: it has resolved a prefix of the log.
 type node struct {
 	stream  *Stream
@@ -93,20 +102,13 @@ func TestEveryClientEndsWithTheDatabase(t *testing.T) {
 	if only {
 		rounds, long = 1, 0
 	}
-	for _, k := range []kind{
-		{name: "in order", lag: 1, hubs: 1},
-		{name: "in order on two hubs", lag: 1, hubs: 2},
-		{name: "in order without was", lag: 1, put: true, hubs: 1, resyncs: true},
-		{name: "out of order with fresh keys", lag: 4, hubs: 1, fresh: true, resyncs: true},
-		{name: "out of order", lag: 4, hubs: 1, resyncs: true},
-		{name: "out of order without was", lag: 4, put: true, hubs: 1, resyncs: true},
-	} {
+	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
 			resyncs, until := 0, time.Now().Add(long)
 			played := 0
 			for ; played < rounds || time.Now().Before(until); played++ {
 				w := &world{t: t, rand: rand.New(rand.NewPCG(seed+uint64(played), 1)), kind: k}
-				w.run()
+				w.run(30 + w.rand.IntN(120))
 				if resyncs += w.resyncs; t.Failed() {
 					if only {
 						t.Log(strings.Join(w.trace, "\n"))
@@ -122,7 +124,27 @@ func TestEveryClientEndsWithTheDatabase(t *testing.T) {
 	}
 }
 
-func (w *world) run() {
+// FuzzStream lets the fuzzer choose what happens.
+func FuzzStream(f *testing.F) {
+	for i := range kinds {
+		f.Add(uint8(i), chosen(uint64(i), 600))
+	}
+	f.Fuzz(func(t *testing.T, of uint8, choices []byte) {
+		k := kinds[int(of)%len(kinds)]
+		s := &schedule{choices: choices}
+		w := &world{t: t, rand: rand.New(s), kind: k}
+		w.run(min(len(choices), 300))
+		if w.resyncs > 0 && !k.resyncs {
+			t.Errorf("%d resyncs, and history reached back to every cursor", w.resyncs)
+		}
+		if t.Failed() {
+			t.Log(k.name + "\n" + strings.Join(w.trace, "\n"))
+		}
+	})
+}
+
+// run plays a number of steps, and lets all come to rest.
+func (w *world) run(steps int) {
 	w.rows, w.versions, w.born = map[int64]thing{}, map[int64]int64{}, map[int64]int64{}
 	for range w.kind.hubs {
 		w.hubs = append(w.hubs, &node{stream: newStream(w.t)})
@@ -130,7 +152,7 @@ func (w *world) run() {
 	for range 4 {
 		w.clients = append(w.clients, &client{filter: filters[w.rand.IntN(len(filters))]})
 	}
-	for range 30 + w.rand.IntN(120) {
+	for range steps {
 		w.step()
 	}
 	for len(w.unsent) > 0 {

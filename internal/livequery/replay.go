@@ -122,9 +122,9 @@ func (b *Backfill) Resolve(s *Stream, r *record.Change, at broker.Position) (*Ch
 	b.rows.resolve(c, r, at)
 	if r.Op == record.Delete && !c.stale {
 		c.outrank(at)
-		c.doubtful = c.doubtful || known.denies(r.Version, at)
+		c.doubtful = c.doubtful || known.denies(r.Version)
 	}
-	if known != nil && at == known.position && known.doubt { // the stream doubted this very change
+	if known != nil && at == known.position && known.doubted { // the stream doubted this very change
 		c.doubtful = true
 	}
 	return c, nil

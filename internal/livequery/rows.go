@@ -33,6 +33,8 @@ type state struct {
 	// doubt says that it is not certain whether the row is there: what the log told fits both that it is gone, and that late
 	// words of it came by, and that it is not, or that there is a new one with its key. A list that shows the row ends it.
 	doubt bool
+	// doubted says that the last change was doubtful; lists do not end that, for who reads old history comes to it yet.
+	doubted bool
 	// bulk says that a bulk change may have made the row another since: what is known of it is no basis for a difference.
 	bulk bool
 }
@@ -106,6 +108,7 @@ func (r *rows) resolve(c *Change, rec *record.Change, at broker.Position) {
 				next.guessed = known.version
 			}
 		}
+		next.doubted = c.doubtful
 		if next.doubt = c.doubtful; c.doubtful && c.now == nil {
 			next.row, next.version = known.row, known.version // kept for whoever finds it in the database
 		}
@@ -152,16 +155,10 @@ func (s *state) left(version *int64) []reading {
 	return left
 }
 
-// denies reports whether the row is there, or was after a delete of a version at a position, as far as it is known, and the log does not
-// tell of it later.
-func (s *state) denies(version *int64, at broker.Position) bool {
-	switch {
-	case s == nil || s.row == nil:
-		return false
-	case !s.published:
-		return older(version, s.version)
-	}
-	return !s.position.After(at)
+// denies reports whether a delete that names a version may be an old one's, of a row that is there, though the log does not tell of it
+// later.
+func (s *state) denies(version *int64) bool {
+	return s != nil && (s.doubt || !s.published && s.row != nil && older(version, s.version))
 }
 
 // late completes a change that comes after a newer one of the same row went by.
