@@ -160,7 +160,7 @@ func (s *Session) resumed(sub *subscription, round uint, source Source, after br
 		sub.beUnsure()
 	}
 	sub.edge, sub.counted = source.Edge, after
-	sub.delivered, sub.resumed = sub.message.Tag == "", true
+	sub.delivered, sub.resumed = true, sub.message.Tag == ""
 	s.append(item{frame: wire.Resumed(sub.message.ID, sub.name, after.String())})
 	return true
 }

@@ -21,6 +21,7 @@ type client struct {
 	hub     *hub
 	session *session.Session
 	types   []string // of the messages, in order
+	tagged  bool     // it sends the tag with the cursor
 }
 
 func (h *hub) client() *client {
@@ -56,6 +57,9 @@ func (c *client) follow(id int64, what string) *mirror.Feed {
 	cursor := ""
 	if feed.Cursor != "" {
 		cursor = `,"cursor":"` + feed.Cursor + `"`
+	}
+	if c.tagged && feed.Tag != "" {
+		cursor += `,"tag":"` + feed.Tag + `"`
 	}
 	c.send(`{"type":"subscribe","id":%d,%s%s}`, id, what, cursor)
 	return feed

@@ -163,7 +163,7 @@ func (sub *subscription) check() {
 		sub.answered = false
 	}
 	switch {
-	case !sub.answered && sub.asked.resume && sub.message.Channel == "":
+	case !sub.answered && sub.asked.resume && sub.message.Channel == "" && sub.message.Tag == "":
 		sub.begin(load{after: sub.asked.after, reason: otherRights})
 		return
 	case !sub.answered:

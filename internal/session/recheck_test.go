@@ -261,6 +261,54 @@ func TestResumeOverARecheckIsAResync(t *testing.T) {
 	})
 }
 
+// Who says by a tag which rows he was sent is resynced once: when they are others, and not again by the entry that is late.
+func TestResumeWithATagOverARecheck(t *testing.T) {
+	for name, changed := range map[string]bool{"other rights": true, "the same rights": false} {
+		for _, when := range []string{"before", "meanwhile", "behind the answer"} {
+			t.Run(name+" "+when, func(t *testing.T) {
+				inBubble(t, options{}, func(t *testing.T, h *hub) {
+					c := h.client()
+					c.tagged = true
+					all, scope := c.subscribe(1, `{}`), `{}`
+					c.drain()
+					c.session.Close()
+					h.mustPut(1, 1)
+					h.mustPut(2, 2)
+					if changed {
+						scope = `{"box":1}`
+						h.allow(scope)
+					}
+					if when == "before" {
+						h.recheck()
+					}
+					c.reconnect()
+					if when == "meanwhile" {
+						entered, release := make(chan struct{}, 9), make(chan struct{})
+						h.onSubscribe = func(wire.Message) error { entered <- struct{}{}; <-release; return nil }
+						c.subscribe(1, `{}`)
+						<-entered
+						h.recheck()
+						close(release)
+					} else {
+						c.subscribe(1, `{}`)
+					}
+					if when == "behind the answer" {
+						synctest.Wait()
+						h.recheck()
+					}
+					c.drain()
+					if changed {
+						resyncs(t, all, "rights")
+					} else {
+						resyncs(t, all)
+					}
+					h.agrees(t, all, scope)
+				})
+			})
+		}
+	}
+}
+
 func TestRecheckWhenTheLogIsLost(t *testing.T) {
 	inBubble(t, options{}, func(t *testing.T, h *hub) {
 		c := h.client()
