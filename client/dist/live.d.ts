@@ -168,10 +168,10 @@ export interface List<T, C = Partial<T>, U = Partial<T>> {
 /** A stream of messages that belong to no row. */
 export interface Channel<M> {
   readonly status: FeedStatus;
-  /** Calls f with each message. */
-  on(f: (message: M) => void): Stop;
-  /** Calls f when messages were missed because history no longer holds them. */
-  onResync(f: (reason: string) => void): Stop;
+  /** Calls f with each message, and the cursor that it stands at. */
+  on(f: (message: M, cursor: string) => void): Stop;
+  /** Calls f when messages were missed because history no longer holds them: what comes then follows the cursor. */
+  onResync(f: (reason: string, cursor: string) => void): Stop;
   publish(message: M): Promise<void>;
 }
 

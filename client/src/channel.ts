@@ -6,10 +6,13 @@ import { Feed } from "./feed.ts";
 import type { Channel, Stop } from "./types.ts";
 import type { ClientMessage, DataMessage, SnapshotMessage } from "./wire.ts";
 
+/** What is told, and the cursor that it stands at. */
+type Heard<V> = (value: V, cursor: string) => void;
+
 export class ChannelFeed<M> extends Feed implements Channel<M> {
   private _channel: string;
-  private _listeners = new Set<(message: M) => void>();
-  private _resyncs = new Set<(reason: string) => void>();
+  private _listeners = new Set<Heard<M>>();
+  private _resyncs = new Set<Heard<string>>();
   private _news: (() => void)[] = [];
 
   constructor(client: Client, name: string, channel: string) {
@@ -17,11 +20,11 @@ export class ChannelFeed<M> extends Feed implements Channel<M> {
     this._channel = channel;
   }
 
-  on(f: (message: M) => void): Stop {
+  on(f: Heard<M>): Stop {
     return this._listen(this._listeners, f);
   }
 
-  onResync(f: (reason: string) => void): Stop {
+  onResync(f: Heard<string>): Stop {
     return this._listen(this._resyncs, f);
   }
 
@@ -43,11 +46,11 @@ export class ChannelFeed<M> extends Feed implements Channel<M> {
   }
 
   override _start(m: SnapshotMessage): void {
-    if (m.type === "resync") this._tell(this._resyncs, m.reason || "");
+    if (m.type === "resync") this._tell(this._resyncs, m.reason || "", m.cursor);
   }
 
   override _data(m: DataMessage): void {
-    if (m.type === "message") for (const message of m.messages) this._tell(this._listeners, message as M);
+    if (m.type === "message") for (const message of m.messages) this._tell(this._listeners, message as M, m.cursor);
   }
 
   /** Who comes later hears from then on: a channel has no state to catch up with. */
@@ -59,8 +62,8 @@ export class ChannelFeed<M> extends Feed implements Channel<M> {
     for (const news of this._news.splice(0)) news();
   }
 
-  private _tell<V>(all: Set<(v: V) => void>, value: V): void {
-    this._news.push(() => [...all].forEach(f => guard(f, value)));
+  private _tell<V>(all: Set<Heard<V>>, value: V, cursor: string): void {
+    this._news.push(() => [...all].forEach(f => guard(f, value, cursor)));
     this._dirty();
   }
 }

@@ -79,8 +79,8 @@ export abstract class Feed {
   }
 
   /** Adds f to the set of listeners, under an identity of its own, so that one function given twice is taken back once. */
-  protected _listen<V>(all: Set<(v: V) => void>, f: (v: V) => void, release: Stop = this._hold()): Stop {
-    const listener = (v: V) => f(v);
+  protected _listen<A extends unknown[]>(all: Set<(...a: A) => void>, f: (...a: A) => void, release: Stop = this._hold()): Stop {
+    const listener = (...a: A) => f(...a);
     all.add(listener);
     return () => {
       all.delete(listener);

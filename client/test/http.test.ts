@@ -2,44 +2,17 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { Readable } from "node:stream";
 import { test } from "node:test";
 import vm from "node:vm";
 import * as source from "../src/index.ts";
 import type { connect as builtConnect, LiveError as BuiltError, keyOf as builtKey } from "../dist/live.d.ts";
 import type { TransportName } from "../src/types.ts";
+import { listen } from "./listen.ts";
 import { Server } from "./server.ts";
 
 // The typings are the sources'.
 const same: { connect: typeof builtConnect<undefined>; LiveError: typeof BuiltError; keyOf: typeof builtKey } = source;
 void same;
-
-async function listen(server: Server): Promise<{ url: string; close(): void }> {
-  const http = createServer(async (request, response) => {
-    const abort = new AbortController();
-    response.on("close", () => abort.abort());
-    let body = "";
-    for await (const chunk of request.setEncoding("utf8")) body += chunk;
-    try {
-      const answer = await server.fetch(`http://host.test${request.url}`, { body, headers: request.headers as never, signal: abort.signal });
-      response.writeHead(answer.status, Object.fromEntries(answer.headers));
-      response.flushHeaders();
-      Readable.fromWeb(answer.body as never).on("error", () => response.destroy()).pipe(response);
-    } catch {
-      response.destroy();
-    }
-  });
-  await new Promise<void>(resolve => http.listen(0, "127.0.0.1", resolve));
-  return {
-    url: `http://127.0.0.1:${(http.address() as AddressInfo).port}/live/`,
-    close() {
-      http.close();
-      http.closeAllConnections();
-    },
-  };
-}
 
 const built = { mjs: new URL("../dist/live.mjs", import.meta.url).href, js: new URL("../dist/live.js", import.meta.url) };
 
