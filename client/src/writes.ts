@@ -29,6 +29,8 @@ interface Write {
   /** "again": the answer was lost, and it is sent once more; "lost": nobody can know. */
   _state: "waiting" | "sent" | "again" | "lost" | "answered";
   _echoed: boolean;
+  /** Since it was sent the row came, went or was told anew: it may be another one, whose versions begin anew. */
+  _anew?: boolean;
   /** The guess, and the row on which it was made: the same guess as long as that is the same. */
   _guess?: Row;
   _over?: Row;
@@ -104,7 +106,8 @@ export class Writes {
   }
 
   /** A change of the server: if it is one of ours, the rows now say it. */
-  _echo({ mutation, key, version }: WireChange): void {
+  _echo({ op, mutation, key, version }: WireChange): void {
+    if (op !== "update") this._renewed(key);
     const w = mutation && this._all.find(w => w._mutation === mutation);
     if (!w) return;
     w._echoed = true;
@@ -125,6 +128,7 @@ export class Writes {
   _alive(resumed: boolean): void {
     const all = this._all.filter(w => w._state === "lost");
     if (!resumed) {
+      this._renewed();
       for (const w of all) this._lose(w);
     } else if (all.length && !this._timer) {
       const { _connection } = this._list._client;
@@ -135,6 +139,10 @@ export class Writes {
         this._alive(!link || link !== _connection._link);
       });
     }
+  }
+
+  private _renewed(key?: string): void {
+    for (const w of this._all) w._anew ||= !key || this._real(w._key) === key;
   }
 
   /** The first unfinished write to the same row that was made before w. */
@@ -154,6 +162,7 @@ export class Writes {
   private _send(w: Write): void {
     const list = this._list;
     w._state = "sent";
+    w._anew = false;
     list._client._call({
       router: list._router,
       verb: w._verb,
@@ -204,11 +213,14 @@ export class Writes {
     this._finish(w, m.row?.version, done);
   }
 
-  /** Whether the list has come to where the answer was: to its cursor, or when it has none, to the version of its row. */
+  /**
+   * Whether the list has come to where the answer was: to its cursor, or when it has none, to the version of its row. That tells
+   * nothing of a row that is another one by now: then the list is right.
+   */
   private _passed(w: Write): boolean {
     const { _id, _cursor, _base } = this._list;
     const held = _base._all.get(this._real(w._key));
-    return !_id || (w._cursor ? !after(w._cursor, _cursor) : !held || !older(held.version, w._row?.version));
+    return !_id || (w._cursor ? !after(w._cursor, _cursor) : w._anew || !held || !older(held.version, w._row?.version));
   }
 
   private _finish(w: Write, version: Version, drop = true): void {

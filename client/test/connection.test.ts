@@ -235,6 +235,24 @@ test("the round of a call moves its list forward, and never starts it anew", asy
   w.live.close();
 });
 
+test("an update that changed nothing, answered late, does not outlive its row", async () => {
+  const w = world({ transport: "longpoll" });
+  const { server, clock, list } = w;
+  for (const title of ["a", "b", "c"]) server.write("1", { title, done: false });
+  await clock.advance(10);
+  server.hold = true;
+  const p = outcome(list.update("1", { title: "c" }));
+  await clock.advance(10);
+  server.write("1", undefined);
+  server.write("1", { title: "new", done: false });
+  await clock.advance(10);
+  server.held.forEach(answer => answer());
+  await clock.advance(10);
+  assert.deepEqual(p.is, { id: 1, title: "c", done: false });
+  assert.equal(w.titles(), "new");
+  w.live.close();
+});
+
 test("what does not get through gives way to the next", async () => {
   const server = new Server(), clock = new Clock(), storage = store();
   for (const t of transports.slice(0, 3)) server.blocked.add(t);

@@ -361,6 +361,30 @@ test("a new row without the field of the order stands where new rows mostly do",
   }
 });
 
+// A row that was deleted and made again under its key begins with a low version, which is no sign of an old row.
+for (const [name, late] of [["before", false], ["after", true]] as const) {
+  test(`update: the row was made again under its key, the list hears of it ${name} the conflict`, async () => {
+    const { s, list, shown } = await scene();
+    void list.update("1", { title: "x" });
+    await settle(2);
+    const conflict = { type: "error" as const, id: s.last("call").id, problem: { status: 409, code: "conflict", current: { key: "1", version: 7, fields: { id: 1, title: "g" } } } };
+    if (late) await s.say(conflict);
+    await s.say({ type: "change", query: "q", cursor: "e.12", changes: [{ op: "delete", key: "1", version: 8 }, { op: "create", key: "1", version: 1, fields: { id: 1, title: "new" } }] });
+    if (!late) await s.say(conflict);
+    assert.deepEqual([shown.at(-1), list.rows.length], ["b new", 2]);
+  });
+}
+
+test("update: the row was made again under its key, which a resync tells", async () => {
+  const { s, list, shown } = await scene();
+  void list.update("1", { title: "x" });
+  await settle(2);
+  await s.say({ type: "error", id: s.last("call").id, problem: { status: 409, code: "conflict", current: { key: "1", version: 7, fields: { id: 1, title: "g" } } } });
+  assert.equal(shown.at(-1), "g b");
+  await s.say({ type: "resync", id: 1, query: "q", cursor: "e.13", reason: "history", rows: [{ key: "1", version: 1, fields: { id: 1, title: "new" } }] });
+  assert.deepEqual([shown.at(-1), list.rows.length], ["new", 1]);
+});
+
 test("rows without a numeric version are written without one", async () => {
   const s = new Script();
   const list = s.live.list<Todo>("todos");
