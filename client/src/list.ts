@@ -229,7 +229,7 @@ export class ListFeed<T extends object> extends Feed implements List<T> {
     // Not before the rows were put together is it known whether they wait.
     const { state, error } = (this.rows, this.status);
     if (state === "closed") this._grown(error ?? closed());
-    else if (state === "live" && !this._related?._waiting && this._window._filled(this._base)) this._grown();
+    else if (state === "live" && !this._related?._waiting && (this._window._filled(this._base) || !(this._from || this._window._more))) this._grown();
   }
 
   /** The rows may look different now. */

@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { connect } from "../src/index.ts";
 import type { Change, TransportName } from "../src/types.ts";
 import { Clock, settle } from "./clock.ts";
+import { over } from "./script.ts";
 import { Server } from "./server.ts";
 
 type Todo = { id: number; title: string; done: boolean; n: number };
@@ -72,7 +73,7 @@ async function run(seed: number): Promise<void> {
   await clock.advance(60_000);
   // A server's sign of life: an answer over a connection that was left behind may have waited for it.
   server.say({ type: "cursor", cursor: server.cursor() });
-  await Promise.allSettled(settled);
+  await over(settled);
   await settle();
 
   // The rows are the server's, in its order; and no write is left hanging.

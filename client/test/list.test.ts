@@ -437,7 +437,7 @@ test("a result that comes before the list is answered is shown until the list ha
 test("what is said to a subscription that ended is not taken by its successor", async () => {
   const { s, list } = await scene();
   const feed = list as ListFeed<Todo>;
-  const session = new Session(s.live as Client, true);
+  const session = new Session(s.live as Client, {} as never);
   session._add(feed);
   session._receive({ type: "resumed", id: feed._id, query: "z", cursor: "e.10" });
   feed._id = 77;

@@ -81,6 +81,14 @@ export class Script {
   }
 }
 
+/** Fails when one of them still waits, instead of waiting with it for ever. */
+export async function over(all: Promise<unknown>[]): Promise<void> {
+  const outcomes = all.map(outcome);
+  await settle();
+  const waiting = outcomes.flatMap((o, i) => (o.is === "waits" ? [i] : []));
+  if (waiting.length) throw new Error(`of ${all.length} promises those still wait: ${waiting}`);
+}
+
 /** Where a promise stands: its value, its error's code, or that it waits. */
 export function outcome(p: Promise<unknown>): { is: unknown } {
   const out: { is: unknown } = { is: "waits" };

@@ -8,7 +8,7 @@ import { Session } from "../src/session.ts";
 import type { Change, List, TransportName } from "../src/types.ts";
 import type { ClientMessage, WireChange } from "../src/wire.ts";
 import { Clock, settle } from "./clock.ts";
-import { Script, outcome } from "./script.ts";
+import { Script, outcome, over } from "./script.ts";
 import { Server } from "./server.ts";
 
 type Todo = { id: number; n: number | null; title?: string };
@@ -488,6 +488,20 @@ test("fetch asks for the first rows only", async () => {
   assert.deepEqual([limit, order], [2, "n"]);
 });
 
+test("more resolves when there are no more, though a row left in the same breath", async () => {
+  const c = await scene();
+  const more = outcome(c.list.more(2));
+  await settle(2);
+  assert.equal(more.is, "waits");
+  const { id } = c.s.last("subscribe");
+  await c.s.say([
+    { type: "resumed", id, query: "q", cursor: "e.10" },
+    { type: "change", query: "q", cursor: "e.11", more: false, changes: [enter(4, 40), enter(5, 50)] },
+    { type: "change", query: "q", cursor: "e.12", changes: [leave(4, 2)] },
+  ].map(m => JSON.stringify(m)).join("\n"));
+  assert.deepEqual([c.ids(), more.is], ["1 2 3 5", undefined]);
+});
+
 const transports: TransportName[] = ["websocket", "sse", "longpoll", "shortpoll"];
 
 async function run(seed: number): Promise<void> {
@@ -544,7 +558,7 @@ async function run(seed: number): Promise<void> {
   clock.fire("online");
   await clock.advance(60_000);
   server.say({ type: "cursor", cursor: server.cursor() });
-  await Promise.allSettled(settled);
+  await over(settled);
   await settle();
 
   const truth = [...server.rows.values()].filter(r => r.fields["done"] === false);
