@@ -70,6 +70,8 @@ export interface Problem {
   code?: string;
   detail?: string;
   errors?: Record<string, string[]>;
+  /** Seconds: nothing was done, and it may be asked again after that time. */
+  retry_after?: number;
   current?: { key: string; version?: number | string; fields: Record<string, unknown> };
 }
 

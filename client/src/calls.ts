@@ -7,7 +7,7 @@ import type { Feed } from "./feed.ts";
 import { NDJSON } from "./http.ts";
 import { Session } from "./session.ts";
 import type { Problem } from "./types.ts";
-import { parse, type ClientMessage, type ResultMessage } from "./wire.ts";
+import { parse, together, type ClientMessage, type ResultMessage } from "./wire.ts";
 
 export interface Call {
   _message: ClientMessage & { mutation?: string; retry?: string };
@@ -22,14 +22,16 @@ export interface Call {
   _over?(): boolean;
   /** The cursor that was known when the write was sent first: should it have happened, then after this. */
   _retry?: string | undefined;
+  /** When it was refused for the first time because the server has no time for it. */
+  _since?: number;
   /** The feed that is to hear the echo. */
   _feed?: Feed;
   /** The socket that it was sent over. */
   _link?: Link | false | undefined;
 }
 
-/** How many calls go into one POST at most, and how long its answer may take. */
-const BATCH = 50, PATIENCE = 30_000;
+/** How long the answer of a POST may take, and how long a call that the server has no time for is tried. */
+const enum Ms { PATIENCE = 30_000, MINUTE = 60_000 }
 
 export class Calls {
   private _client: Client;
@@ -40,6 +42,8 @@ export class Calls {
   /** After a POST that failed, the timer of the next, and how many failed in a row. */
   private _rest: unknown;
   private _failures = 0;
+  /** Until then the server has no time for calls, over whatever connection. */
+  private _until = 0;
 
   constructor(client: Client) {
     this._client = client;
@@ -56,7 +60,7 @@ export class Calls {
     const link = this._client._connection._link;
     this._queue = this._queue.filter(c => !c._over?.());
     if (!link || this._post || this._rest || !this._queue.length) return;
-    const batch = this._queue.splice(0, link._send ? Infinity : BATCH);
+    const batch = this._queue.splice(0, link._send ? Infinity : together(this._queue.map(c => c._message)));
     for (const call of batch) {
       call._link = link._send && link;
       if (call._message.mutation) call._retry ??= call._feed?._cursor ?? this._client._newest();
@@ -74,8 +78,8 @@ export class Calls {
   private async _round(batch: Call[], messages: ClientMessage[]): Promise<void> {
     const client = this._client;
     const abort = (this._post = new AbortController());
-    const timer = client._after(0, PATIENCE, () => abort.abort());
-    const session = new Session(client, true);
+    const timer = client._after(0, Ms.PATIENCE, () => abort.abort());
+    const session = new Session(client);
     const feeds = new Set(batch.map(c => c._feed).filter(f => f && f._id && f._cursor && !f._window?._limit) as Feed[]);
     let error = unknown();
     try {
@@ -91,7 +95,7 @@ export class Calls {
     const refused = error.status && (error.status < 500 || error.code !== "http");
     const missed = batch.filter(c => this._take(c._message.id));
     if (!missed.length || refused) this._failures = 0;
-    else this._rest = client._after(0, client._backoff(++this._failures), () => this._opened());
+    else this._rest = client._after(0, client._backoff(++this._failures, error), () => this._opened());
     if (refused) for (const call of missed) this._refuse(call, error);
     else this._miss(missed, error);
     this._flush();
@@ -99,6 +103,7 @@ export class Calls {
 
   /** There is a connection, or it is time to try the one there is again. */
   _opened(): void {
+    if (this._until) return;
     this._client._env.clearTimeout(this._rest);
     this._rest = undefined;
     this._flush();
@@ -135,9 +140,23 @@ export class Calls {
     for (const call of all) call._fail(closed());
   }
 
-  /** Trouble of the server that a repetition runs into says nothing of the first time. */
   private _refuse(call: Call, error: LiveError): void {
-    call._fail(call._message.retry && error.status >= 500 ? new LiveError({ code: "unknown_outcome" }) : error);
+    const client = this._client, now = client._env.now(), busy = error._wait >= 0;
+    const tried = now - (call._since ??= now), ms = client._backoff(1 + tried / 4000, error);
+    if (busy && tried + ms < Ms.MINUTE) {
+      // Nothing was done. All calls wait, so that none overtakes it.
+      this._queue.push(call);
+      this._queue.sort((a, b) => a._message.id - b._message.id);
+      if (now + ms < this._until) return;
+      this._until = now + ms;
+      this._rest = client._after(this._rest, ms, () => {
+        this._until = 0;
+        this._opened();
+      });
+    } else {
+      // Trouble of the server that a repetition runs into says nothing of the first time.
+      call._fail(call._message.retry && (busy || error.status >= 500) ? new LiveError({ code: "unknown_outcome" }) : error);
+    }
   }
 
   /** The answers to these calls will not come: reads, and writes that can be known again, are asked anew before anything later is. */

@@ -6,7 +6,7 @@ import { Connection } from "./connection.ts";
 import { CountFeed } from "./count.ts";
 import { after } from "./cursor.ts";
 import { environment, memory } from "./env.ts";
-import { quiet, soon, unknown } from "./error.ts";
+import { quiet, soon, unknown, type LiveError } from "./error.ts";
 import { Feed } from "./feed.ts";
 import { Http } from "./http.ts";
 import { ListFeed, type ListSpec } from "./list.ts";
@@ -87,12 +87,16 @@ export class Client implements AnyLive {
   /** Calls f in so many milliseconds instead of what the timer was for; never after close. */
   _after(timer: unknown, ms: number, f: () => void): unknown {
     this._env.clearTimeout(timer);
-    return this._closed ? undefined : this._env.setTimeout(f, ms);
+    // What is over 2^31 would be over at once.
+    return this._closed ? undefined : this._env.setTimeout(f, Math.min(ms, 2 ** 31 - 1));
   }
 
-  /** "Full jitter": a crowd that lost its server does not come back at one moment. */
-  _backoff(n: number): number {
-    return 500 + this._env.random() * (Math.min(20_000, 500 * 2 ** n) - 500);
+  /**
+   * How long to rest after n failures in a row, and what the server asked for besides. "Full jitter": a crowd that lost its server
+   * does not come back at one moment.
+   */
+  _backoff(n: number, error?: LiveError): number {
+    return (error?._wait || 0) + 500 + this._env.random() * (Math.min(30_000, 500 * 2 ** n) - 500);
   }
 
   _call(message: object, call: Omit<Call, "_message">): void {

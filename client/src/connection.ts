@@ -4,14 +4,15 @@
 //     remembered.
 //   - One that got through and broke is tried again, with growing pauses; after three failures in a row, the next lower one. One that
 //     never got through gives way to the next at once. After the last comes the first again, for ever.
+//   - A server that has no time for us, or wants us elsewhere, is asked again when it said, and not before, by the same transport.
 //   - Meanwhile better ones are tried beside the one in use, which goes on until the better one has got through.
 
 import type { Client } from "./client.ts";
-import { asError, broken, silent, soon, type LiveError } from "./error.ts";
+import { LiveError, asError, broken, silent, soon } from "./error.ts";
 import type { Feed } from "./feed.ts";
 import { PollLink } from "./poll.ts";
 import { SSELink } from "./sse.ts";
-import type { TransportName } from "./types.ts";
+import type { Problem, TransportName } from "./types.ts";
 import { WebSocketLink } from "./websocket.ts";
 import type { ClientMessage } from "./wire.ts";
 
@@ -32,7 +33,7 @@ export interface Link {
 }
 
 /** Milliseconds: for a hello; after which a link counts as stable; between attempts at a better transport; for answers on a link left behind. */
-const HELLO = 4500, STABLE = 10_000, SOON = 2000, LATER = 300_000, DRAIN = 5000;
+const enum Ms { HELLO = 4500, STABLE = 10_000, SOON = 2000, LATER = 300_000, DRAIN = 5000 }
 
 export class Connection {
   /** The link in use: it has said hello and not broken. */
@@ -45,6 +46,8 @@ export class Connection {
   private _next: Link | undefined;
   private _tries = 0;
   private _pauses = 0;
+  /** Until when no server wants to be asked. */
+  private _until = 0;
   /** What the life of this page has shown of a transport: that it works here, or that it does not. */
   private _works = new Map<TransportName, boolean>();
   private _deadline: unknown;
@@ -59,7 +62,7 @@ export class Connection {
     const names: readonly TransportName[] = transport ? [transport] : transports ?? ["websocket", "sse", "longpoll", "shortpoll"];
     this._names = names.filter(n => n !== "websocket" || client._WebSocket);
     if (!this._names.length) throw new TypeError("live: no transport");
-    this._trying = Math.max(0, this._names.indexOf(client._memory.getItem(this._key) as TransportName));
+    this._at = this._trying = Math.max(0, this._names.indexOf(client._memory.getItem(this._key) as TransportName));
     this._offs = [
       client._env.on("online", () => this._wake(true)),
       client._env.on("visibilitychange", () => client._env.hidden() || this._wake(false)),
@@ -85,7 +88,7 @@ export class Connection {
     this._link = link;
     this._works.set(name, true);
     _memory.setItem(this._key, name);
-    this._stable = this._client._after(this._stable, STABLE, () => {
+    this._stable = this._client._after(this._stable, Ms.STABLE, () => {
       this._tries = this._pauses = 0;
     });
     if (left) this._leave(left);
@@ -106,7 +109,7 @@ export class Connection {
       // Beside a link that works a failure says something about the transport; without one, perhaps only that the server is away.
       if (this._link ? this._trying < this._at : !this._works.has(name)) this._works.set(name, false);
       if (!this._link) this._fail(error, false);
-      else if (this._trying === this._at) this._reconnect(this._client._backoff(++this._pauses));
+      else if (this._trying === this._at) this._later(this._client._backoff(++this._pauses, error));
       else if (this._trying + 1 < this._at) this._open(this._trying + 1);
       else this._upgradeLater();
     } else if (link === this._link) {
@@ -121,9 +124,16 @@ export class Connection {
     }
   }
 
-  /** The server asks to connect anew in so many milliseconds; until then it goes on, and so does the link. */
-  _reconnect(ms: number): void {
-    this._retry = this._client._after(this._retry, ms, () => this._link && this._open(this._at));
+  /**
+   * The server asks to connect anew in so many milliseconds. Without a problem it goes on until then, and so does the link; and as it
+   * spreads its clients over that time, each comes at the very moment that it was told.
+   */
+  _reconnect(link: Link, ms: number, problem?: Problem): void {
+    if (problem) return this._down(link, new LiveError({ ...problem, retry_after: ms / 1000 }));
+    if (link !== this._link) return;
+    ms ||= this._client._backoff(++this._pauses);
+    this._until = this._client._env.now() + ms;
+    this._later(ms);
   }
 
   _close(): void {
@@ -147,17 +157,28 @@ export class Connection {
     try {
       const link = (this._next =
         name === "websocket" ? new WebSocketLink(client) : name === "sse" ? new SSELink(client) : new PollLink(client, name === "longpoll"));
-      this._deadline = client._after(this._deadline, HELLO, () => this._down(link, silent()));
+      this._deadline = client._after(this._deadline, Ms.HELLO, () => this._down(link, silent()));
       link._start();
     } catch (e) {
       this._down((this._next = { _close() {} } as Link), asError(e));
     }
   }
 
+  private _later(ms: number): void {
+    this._retry = this._client._after(this._retry, ms, () => this._open(this._link ? this._at : this._trying));
+  }
+
   /** The link in use broke (dropped), or an attempt failed while there is none. */
   private _fail(error: LiveError, dropped: boolean): void {
     this._report(error);
     if (dropped) this._trying = this._at;
+    const now = this._client._env.now();
+    if (error._wait >= 0 || error.status === 429) this._until = now + this._client._backoff(++this._pauses, error);
+    if (now < this._until) {
+      // Where a server has no time, it says nothing about the transport.
+      this._trying = this._at;
+      return this._later(this._until - now);
+    }
     const name = this._names[this._trying]!;
     if (++this._tries >= (this._works.get(name) ? 3 : 1)) {
       this._tries = 0;
@@ -169,7 +190,7 @@ export class Connection {
         this._trying = 0;
       }
     }
-    this._retry = this._client._after(this._retry, this._client._backoff(++this._pauses), () => this._open(this._trying));
+    this._later(this._client._backoff(++this._pauses));
   }
 
   private _report(error: LiveError): void {
@@ -184,24 +205,25 @@ export class Connection {
     const { _calls } = this._client;
     if (!_calls._owed(link)) return link._close();
     link._retire!();
-    this._client._after(0, DRAIN, () => this._down(link, broken()));
+    this._client._after(0, Ms.DRAIN, () => this._down(link, broken()));
   }
 
   private _upgradeLater(): void {
     if (!this._at) return;
     // A better one that used to work, or was not tried yet, deserves a try soon; one that failed, from time to time.
     const soon = this._names.slice(0, this._at).some(n => this._works.get(n) !== false);
-    const ms = (soon ? SOON : LATER) * (0.8 + 0.4 * this._client._env.random());
+    const ms = (soon ? Ms.SOON : Ms.LATER) * (0.8 + 0.4 * this._client._env.random());
     this._better = this._client._after(this._better, ms, () => this._upgrade());
   }
 
   private _upgrade(): void {
     if (!this._link || !this._at) return;
-    if (this._next) this._upgradeLater();
+    if (this._next || this._client._env.now() < this._until) this._upgradeLater();
     else this._open(0);
   }
 
   private _wake(online: boolean): void {
+    if (this._client._env.now() < this._until) return;
     this._pauses = 0;
     if (this._link) {
       this._link._check();

@@ -11,5 +11,5 @@ export function after(a: string, b: string | undefined): boolean {
 
 /** Whether version a is known to be before b: two numbers, or two cursors of one epoch. Other pairs tell nothing. */
 export function older(a: Version, b: Version): boolean {
-  return typeof a === "number" ? typeof b === "number" && a < b : typeof a === "string" && typeof b === "string" && after(b, a);
+  return typeof a === typeof b && (typeof a === "string" ? after(b as string, a) : (a as number) < (b as number));
 }

@@ -8,6 +8,8 @@ export class LiveError extends Error implements LiveErrorLike {
   readonly detail: string;
   readonly errors: Record<string, string[]>;
   readonly current: Problem["current"];
+  /** Milliseconds after which to ask again, for nothing was done; NaN if the server did not say. */
+  _wait: number;
 
   constructor(problem: Problem) {
     const detail = problem.detail || problem.title || problem.code || "";
@@ -18,6 +20,7 @@ export class LiveError extends Error implements LiveErrorLike {
     this.detail = detail;
     this.errors = problem.errors || {};
     this.current = problem.current;
+    this._wait = 1000 * parseFloat(problem.retry_after as never);
   }
 }
 

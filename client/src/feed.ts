@@ -7,7 +7,7 @@ import type { ClientMessage, DataMessage, SnapshotMessage } from "./wire.ts";
 import type { Window } from "./window.ts";
 
 /** A wire subscription outlives its last listener by this: a component that is mounted again soon resumes for nothing. */
-const GRACE = 250;
+const enum Ms { GRACE = 250 }
 
 export const LOADING: FeedStatus = Object.freeze({ state: "loading" });
 
@@ -59,7 +59,7 @@ export abstract class Feed {
       if (this._client._closed) {
         this._is({ state: "closed" });
       } else if (!this._id) {
-        if (this._status.state === "closed") this._is({ state: "loading" });
+        if (this._status.state === "closed") this._is(LOADING);
         this._join();
       }
     }
@@ -67,7 +67,7 @@ export abstract class Feed {
     return () => {
       if (!held) return;
       held = false;
-      if (!--this._holders) this._later(GRACE, () => {
+      if (!--this._holders) this._later(Ms.GRACE, () => {
         this._part();
         this._later(this._keep, () => {
           this._forget();
@@ -102,9 +102,9 @@ export abstract class Feed {
       this._cursor = this._tag = undefined;
       this._join();
     } else if (error.status >= 500 || error.status === 429 || error.code === "id_in_use") {
-      // The server is in trouble, not the subscription: ask again after a while.
-      this._is({ state: this._status.state, error });
-      this._later(this._client._backoff(++this._failures), () => this._holders && this._join());
+      // The server is in trouble, not the subscription: ask again after a while. That it wants to be asked later is no news at first.
+      if (this._failures++ || !(error._wait >= 0)) this._is({ state: this._status.state, error });
+      this._later(this._client._backoff(this._failures, error), () => this._holders && this._join());
     } else {
       this._end(error);
     }
@@ -115,7 +115,7 @@ export abstract class Feed {
     this._client._env.clearTimeout(this._timer);
     this._part();
     if (error) this._forget();
-    this._is(error ? { state: "closed", error } : { state: "closed" });
+    this._is({ state: "closed", ...(error && { error }) });
   }
 
   protected _is(status: FeedStatus): void {

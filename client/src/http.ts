@@ -2,7 +2,7 @@
 
 import { LiveError } from "./error.ts";
 import type { Options, Problem } from "./types.ts";
-import type { ClientMessage } from "./wire.ts";
+import { lines, type ClientMessage } from "./wire.ts";
 
 export const NDJSON = "application/x-ndjson", EVENTS = "text/event-stream";
 
@@ -31,7 +31,7 @@ export class Http {
     if (wait) url.searchParams.set("wait", String(wait));
     const response = await fetch(url.href, {
       method: "POST",
-      body: messages.map(m => JSON.stringify(m)).join("\n"),
+      body: lines(messages),
       headers: { ...(typeof headers === "function" ? headers() : headers), "Content-Type": NDJSON, Accept: accept },
       credentials,
       cache: "no-store",
@@ -40,7 +40,7 @@ export class Http {
     const { status } = response;
     if (!response.ok) {
       const problem = (await response.json().catch(() => ({}))) as Problem;
-      throw new LiveError({ title: response.statusText, ...problem, status });
+      throw new LiveError({ title: response.statusText, retry_after: response.headers.get("Retry-After") as never, ...problem, status });
     }
     if (!response.headers.get("Content-Type")?.startsWith(accept)) {
       throw new LiveError({ code: "not_live", status, detail: "not an answer of live" });

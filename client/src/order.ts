@@ -42,9 +42,9 @@ export function compareValues(a: unknown, b: unknown): number {
 
 /** The comparison of rows by an order like "-created_at,title"; rows that are equal in it come by key as text. */
 export function comparator(order: string): (a: Ordered, b: Ordered) => number {
-  const by = order.split(",").map(name => (name.startsWith("-") ? { name: name.slice(1), sign: -1 } : { name, sign: 1 }));
+  const by = order.split(",").map(name => [name.replace("-", ""), name[0] === "-" ? -1 : 1] as const);
   return (a, b) => {
-    for (const { name, sign } of by) {
+    for (const [name, sign] of by) {
       const c = compareValues(a.fields[name], b.fields[name]);
       if (c) return c * sign;
     }

@@ -8,7 +8,7 @@ import { Session } from "./session.ts";
 import { parse } from "./wire.ts";
 
 /** How much longer than the wait an answer may take, and how long to rest when a long-poll comes back at once with nothing new. */
-const PATIENCE = 10_000, REST = 1000;
+const enum Ms { PATIENCE = 10_000, REST = 1000 }
 
 export class PollLink extends PostLink {
   private _wait: number;
@@ -25,7 +25,7 @@ export class PollLink extends PostLink {
   }
 
   override _check(): void {
-    void this._round(0);
+    if (!this._resting) void this._round(0);
   }
 
   /**
@@ -33,38 +33,40 @@ export class PollLink extends PostLink {
    * is to hear at once that there are none.
    */
   protected override _renew(): void {
-    if (this._through) void this._round(0);
+    if (this._through) this._check();
   }
 
   private async _round(wait: number): Promise<void> {
     const client = this._client;
     const { _env, _feeds } = client;
     const abort = (_env.clearTimeout(this._timer), this._abort?.abort(), (this._abort = new AbortController()));
-    const session = (this._session = new Session(client));
+    const session = (this._session = new Session(client, this));
     // With nothing to ask for it is quiet until something is subscribed.
     if (this._through && !_feeds.size) return;
     const begin = _env.now();
     const messages = this._ask(session);
-    this._timer = client._after(0, wait * 1000 + PATIENCE, () => this._down(silent()));
+    this._timer = client._after(0, wait * 1000 + Ms.PATIENCE, () => this._down(silent()));
     if (!wait) client._asking(messages[0]!.id);
     let text: string;
     try {
       text = await (await client._http._post(messages, NDJSON, abort.signal, wait)).text();
     } catch (e) {
-      if (!abort.signal.aborted) this._down(e);
-      return;
+      if (abort.signal.aborted) return;
+      _env.clearTimeout(this._timer);
+      return this._failed(e, this._through, () => void this._round(0));
     }
     if (abort.signal.aborted) return;
+    this._resting = false;
     if (!this._through) {
       this._through = true;
       client._connection._opened(this);
     }
-    let pause = this._wait ? (wait && _env.now() - begin < REST ? REST : 0) : (client._options.pollInterval ?? 2000) * (_env.hidden() ? 5 : 1);
+    let pause = this._wait ? (wait && _env.now() - begin < Ms.REST ? Ms.REST : 0) : (client._options.pollInterval ?? 2000) * (_env.hidden() ? 5 : 1);
     for (const m of parse(text)) {
       if (this._ended) return;
       // The next round is a new connection anyhow: it only has to come late enough.
-      if (m.type === "reconnect") {
-        pause = m.after;
+      if (m.type === "reconnect" && !m.problem) {
+        pause = m.after || Ms.REST;
         break;
       }
       session._receive(m);

@@ -7,6 +7,9 @@ import { asError, soon } from "./error.ts";
 import { Session } from "./session.ts";
 import type { ClientMessage } from "./wire.ts";
 
+/** How many subscriptions a server takes, unless it was told otherwise. */
+const MOST = 128;
+
 export abstract class PostLink implements Link {
   protected _client: Client;
   /** The session of the stream or round in use. */
@@ -14,7 +17,10 @@ export abstract class PostLink implements Link {
   protected _abort: AbortController | undefined;
   protected _timer: unknown;
   protected _ended = false;
+  /** It was refused for now: nothing is asked until its time is over. */
+  protected _resting = false;
   private _due = false;
+  private _rest: unknown;
 
   constructor(client: Client) {
     this._client = client;
@@ -39,12 +45,28 @@ export abstract class PostLink implements Link {
     this._ended = true;
     this._abort?.abort();
     this._client._env.clearTimeout(this._timer);
+    this._client._env.clearTimeout(this._rest);
   }
 
   /** The messages that ask for all subscriptions, and when there is none something else that is answered. */
   protected _ask(session: Session): ClientMessage[] {
     const messages = [...this._client._feeds].map(f => session._add(f));
     return messages.length ? messages : [{ type: "ping", id: this._client._nextID() }];
+  }
+
+  /** An attempt failed. Where one that got through only has to wait, that is no fault of the link and no news: once it is tried again. */
+  protected _failed(e: unknown, through: unknown, again: () => void): void {
+    const error = asError(e), feeds = [...this._client._feeds];
+    if (error.code === "batch_too_large" && feeds.length) {
+      // The newest have no place in a request, so they wait as they would for a place in a session.
+      for (const f of feeds.slice(feeds.length > MOST ? MOST : feeds.length / 2)) f._refused({ ...error, status: 429 });
+      again();
+    } else if (through && error._wait >= 0 && !this._resting) {
+      this._resting = true;
+      this._rest = this._client._after(0, this._client._backoff(1, error), again);
+    } else {
+      this._down(e);
+    }
   }
 
   protected _down(e: unknown): void {

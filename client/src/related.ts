@@ -16,7 +16,8 @@ import type { Fields, WireRelation } from "./wire.ts";
  * How many values one list asks for at most. Lists with less than SMALL needed values are put together when there are more than MANY.
  * PATIENCE is how long a row waits for what it relates to; LINGER how long one that left is looked for in the next list.
  */
-const CHUNK = 100, SMALL = 50, MANY = 8, PATIENCE = 1000, LINGER = 100;
+const enum Most { CHUNK = 100, SMALL = 50, MANY = 8 }
+const enum Ms { PATIENCE = 1000, LINGER = 100 }
 
 /** Values by their text, which is how rows of several routers find each other. */
 type Values = Map<string, unknown>;
@@ -79,8 +80,8 @@ class Pool {
       }
       for (const v of c._values.keys()) missing.delete(v);
     }
-    const small = this._chunks.filter(c => !c._old && !c._part && needed(c).length < SMALL);
-    if (missing.size && small.length > MANY) {
+    const small = this._chunks.filter(c => !c._old && !c._part && needed(c).length < Most.SMALL);
+    if (missing.size && small.length > Most.MANY) {
       for (const c of small) {
         c._old = true;
         for (const [v, value] of needed(c)) missing.set(v, value);
@@ -102,7 +103,7 @@ class Pool {
     this._chunks.splice(0).forEach(c => this._drop(c));
   }
 
-  private _add(values: Values, size = CHUNK, part = false): void {
+  private _add(values: Values, size = Most.CHUNK, part = false): void {
     const all = [...values].sort(([, a], [, b]) => compareValues(a, b));
     while (all.length) {
       const some = all.splice(0, size);
@@ -114,7 +115,7 @@ class Pool {
         }),
         list.subscribe(this._changed),
       ];
-      const timer = this._client._after(0, PATIENCE, () => {
+      const timer = this._client._after(0, Ms.PATIENCE, () => {
         chunk._late = true;
         this._changed();
       });
@@ -135,7 +136,7 @@ class Pool {
     const row = this._rows.get(key);
     if (!row) return;
     this._gone.set(key, row);
-    this._timer = this._client._after(this._timer, LINGER, () => {
+    this._timer = this._client._after(this._timer, Ms.LINGER, () => {
       this._gone.clear();
       this._changed();
     });

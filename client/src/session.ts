@@ -2,13 +2,14 @@
 // of them it has answered, and the names ("query") under which it sends their data. Nothing of it holds in another session.
 
 import type { Client } from "./client.ts";
+import type { Link } from "./connection.ts";
 import { after } from "./cursor.ts";
 import type { Feed } from "./feed.ts";
 import type { ClientMessage, ServerMessage } from "./wire.ts";
 
 export class Session {
   private _client: Client;
-  private _aside: boolean;
+  private _link: Link | undefined;
   /** Subscriptions by id; what was unsubscribed is gone from here. */
   private _asked = new Map<number, Feed>();
   /** Their bounds, as they were asked with. */
@@ -17,13 +18,13 @@ export class Session {
   private _queries = new Map<string, Set<number>>();
 
   /**
-   * A session aside belongs to a round that carries calls while a stream or poll carries the subscriptions. It names a list
+   * A session without a link is one aside. It belongs to a round that carries calls while a stream or poll carries the subscriptions. It names a list
    * only to hear the echo of its writes sooner. It may move that list forward, but not start it anew: what the main
    * session already sent after that start would not come again.
    */
-  constructor(client: Client, aside = false) {
+  constructor(client: Client, link?: Link) {
     this._client = client;
-    this._aside = aside;
+    this._link = link;
   }
 
   /** Notes the subscription of the feed, and returns the message that asks for it. */
@@ -69,7 +70,7 @@ export class Session {
     switch (m.type) {
       case "snapshot":
       case "resync": {
-        const feed = this._aside ? undefined : this._bind(m.id, m.query);
+        const feed = this._link && this._bind(m.id, m.query);
         if (!feed) break;
         client._answer(m.id);
         feed._cursor = m.cursor;
@@ -118,15 +119,15 @@ export class Session {
       case "error": {
         const feed = this._living(m.id!);
         if (feed) {
-          this._remove(m.id!);
-          if (!this._aside) feed._refused(m.problem);
+          this._asked.delete(m.id!);
+          if (this._link) feed._refused(m.problem);
         } else if (m.type === "error") {
           client._calls._error(m.id, m.problem);
         }
         break;
       }
       case "reconnect":
-        if (!this._aside) client._connection._reconnect(m.after);
+        if (this._link) client._connection._reconnect(this._link, m.after, m.problem);
         break;
       case "status":
         client._status._set({ degraded: m.degraded });

@@ -8,7 +8,7 @@ import { Session } from "./session.ts";
 import { parse } from "./wire.ts";
 
 /** The server says something every 20 to 30 s; a stream cannot be asked. HELLO is how long a proxy may keep the first word back. */
-const SILENCE = 40_000, SUSPICIOUS = 32_000, HELLO = 5000;
+const enum Ms { SILENCE = 40_000, SUSPICIOUS = 32_000, HELLO = 5000 }
 
 export class SSELink extends PostLink {
   /** The stream that has not said hello yet; _abort is that of the one in use. */
@@ -20,7 +20,7 @@ export class SSELink extends PostLink {
   }
 
   override _check(): void {
-    if (this._client._env.now() - this._last > SUSPICIOUS) this._renew();
+    if (this._client._env.now() - this._last > Ms.SUSPICIOUS) this._renew();
   }
 
   override _close(): void {
@@ -37,8 +37,8 @@ export class SSELink extends PostLink {
     const client = this._client;
     const abort = (this._opening = new AbortController());
     const { signal } = abort;
-    const session = new Session(client);
-    const timer = client._after(0, HELLO, () => this._down(silent()));
+    const session = new Session(client, this);
+    const timer = client._after(0, Ms.HELLO, () => this._down(silent()));
     try {
       const response = await client._http._post(this._ask(session), EVENTS, signal);
       const reader = response.body!.getReader();
@@ -49,7 +49,7 @@ export class SSELink extends PostLink {
         if (signal.aborted) return;
         if (done) throw broken();
         this._last = client._env.now();
-        this._timer = client._after(this._timer, SILENCE, () => this._down(silent()));
+        this._timer = client._after(this._timer, Ms.SILENCE, () => this._down(silent()));
         for (const m of events._push(text.decode(value, { stream: true })).flatMap(parse)) {
           if (signal.aborted) return;
           if (m.type === "hello") {
@@ -57,6 +57,7 @@ export class SSELink extends PostLink {
             this._abort?.abort();
             this._abort = abort;
             this._opening = undefined;
+            this._resting = false;
             this._session = session;
             client._connection._opened(this);
             this._changed();
@@ -66,7 +67,7 @@ export class SSELink extends PostLink {
         }
       }
     } catch (e) {
-      if (!signal.aborted) this._down(e);
+      if (!signal.aborted) this._opening === abort ? this._failed(e, this._session, () => void this._open()) : this._down(e);
     } finally {
       client._env.clearTimeout(timer);
     }

@@ -5,10 +5,10 @@ import type { Link } from "./connection.ts";
 import { broken, silent, soon, type LiveError } from "./error.ts";
 import type { Feed } from "./feed.ts";
 import { Session } from "./session.ts";
-import { parse, type ClientMessage } from "./wire.ts";
+import { lines, parse, together, type ClientMessage } from "./wire.ts";
 
 /** The server says something every 20 to 30 s. After this much silence it is asked, and has so long to answer. */
-const SILENCE = 35_000, PATIENCE = 8000, IMPATIENCE = 3000;
+const enum Ms { SILENCE = 35_000, PATIENCE = 8000, IMPATIENCE = 3000 }
 
 export class WebSocketLink implements Link {
   private _client: Client;
@@ -20,7 +20,7 @@ export class WebSocketLink implements Link {
 
   constructor(client: Client) {
     this._client = client;
-    this._session = new Session(client);
+    this._session = new Session(client, this);
     // May throw, for instance where a content security policy forbids it.
     this._socket = new client._WebSocket!(client._http._socket);
     this._socket.onmessage = e => this._take(String(e.data));
@@ -45,19 +45,19 @@ export class WebSocketLink implements Link {
         const out = this._out.splice(0);
         if (this._ended) return;
         this._client._asking(out[out.length - 1]!.id);
-        this._socket.send(out.map(m => JSON.stringify(m)).join("\n"));
+        while (out.length) this._socket.send(lines(out.splice(0, together(out))));
       });
     }
     this._out.push(...messages);
   }
 
   _check(): void {
-    this._ping(IMPATIENCE);
+    this._ping(Ms.IMPATIENCE);
   }
 
   /** From now on only the answers to calls count: the subscriptions go on elsewhere. */
   _retire(): void {
-    this._session = new Session(this._client, true);
+    this._session = new Session(this._client);
   }
 
   _close(): void {
@@ -72,7 +72,7 @@ export class WebSocketLink implements Link {
 
   private _take(text: string): void {
     // Whatever came is a sign of life, and takes the place of a pong.
-    this._timer = this._client._after(this._timer, SILENCE, () => this._ping(PATIENCE));
+    this._timer = this._client._after(this._timer, Ms.SILENCE, () => this._ping(Ms.PATIENCE));
     for (const m of parse(text)) {
       if (this._ended) return;
       if (m.type === "hello") this._client._connection._opened(this);

@@ -2,6 +2,9 @@
 
 import type { Problem, Where } from "./types.ts";
 
+/** A server takes 100 messages at once besides subscribes, and 64 KiB: each counts as its characters, which may be three bytes, and EACH. */
+const enum Size { LONG = 16_000, EACH = 160 }
+
 export type Version = number | string | undefined;
 export type Fields = Record<string, unknown>;
 
@@ -87,6 +90,16 @@ export type ServerMessage =
   | { type: "reconnect"; after: number; problem?: Problem }
   | { type: "status"; degraded: boolean }
   | { type: "pong"; id: number };
+
+/** How many of the messages, from the first on, a server takes at once: not too many, and not too long unless the first alone is. */
+export function together(messages: ClientMessage[]): number {
+  let size = 0;
+  // All of them is -1, which without its sign is more than there can be.
+  return messages.findIndex((m, i) => (size += JSON.stringify(m).length + Size.EACH) > Size.LONG && i) >>> 0;
+}
+
+/** A text of messages, one a line. */
+export const lines = (messages: ClientMessage[]) => messages.map(m => JSON.stringify(m)).join("\n");
 
 /** The messages of a text, one a line. A line that is no message is skipped: the protocol lets a client ignore what it does not know. */
 export function parse(text: string): ServerMessage[] {

@@ -17,7 +17,7 @@ import { fromWire, makeRow, type Row } from "./rows.ts";
 import type { Fields, ResultMessage, Version, WireChange } from "./wire.ts";
 
 /** How long a list that lives again waits for the echo of a write whose answer was lost. */
-const ECHO = 5000;
+const enum Ms { ECHO = 5000 }
 
 interface Write {
   _verb: "create" | "update" | "delete";
@@ -133,7 +133,7 @@ export class Writes {
     } else if (all.length && !this._timer) {
       const { _connection } = this._list._client;
       const link = _connection._link;
-      this._timer = this._list._client._after(0, ECHO, () => {
+      this._timer = this._list._client._after(0, Ms.ECHO, () => {
         this._timer = undefined;
         // Only time on one living connection counts.
         this._alive(!link || link !== _connection._link);

@@ -355,7 +355,7 @@ test("one that says hello and breaks again and again is given up, and not tried 
   w.live.close();
 });
 
-test("a server that is not there is tried for ever, with pauses that grow up to 20 s", async () => {
+test("a server that is not there is tried for ever, with pauses that grow up to 30 s", async () => {
   const server = new Server();
   server.down = true;
   const w = world({}, server);
@@ -367,8 +367,8 @@ test("a server that is not there is tried for ever, with pauses that grow up to 
     n = attempts.length;
   }
   const pauses = times.slice(1).map((t, i) => t - times[i]!);
-  assert.ok(pauses.every(p => p >= 400 && p <= 20_200), pauses.join());
-  assert.ok(pauses[0]! <= 1200 && pauses.some(p => p > 8000), pauses.join());
+  assert.ok(pauses.every(p => p >= 400 && p <= 30_200), pauses.join());
+  assert.ok(pauses[0]! <= 1200 && pauses.some(p => p > 20_000), pauses.join());
   assert.deepEqual(attempts.slice(0, 8), ["websocket", "sse", "shortpoll", "shortpoll", "websocket", "sse", "shortpoll", "shortpoll"]);
   server.down = false;
   // At once when the network comes back, or when somebody looks.

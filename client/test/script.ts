@@ -9,6 +9,8 @@ export class Script {
   clock = new Clock();
   sockets: { send: (m: ServerMessage | string) => void; drop: () => void; url: string; closed: boolean; sent: ClientMessage[] }[] = [];
   sent: ClientMessage[] = [];
+  /** Each frame as it came. */
+  heard = (_text: string) => {};
   live: Live;
 
   constructor(options: Options = {}) {
@@ -28,6 +30,7 @@ export class Script {
         script.sockets.push(this.entry);
       }
       send(text: string) {
+        script.heard(text);
         for (const line of text.split("\n")) {
           script.sent.push(JSON.parse(line));
           this.entry.sent.push(JSON.parse(line));

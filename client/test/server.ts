@@ -47,7 +47,9 @@ export class Server {
   /** No connection is possible at all. */
   down = false;
   /** Every POST is answered with this instead. */
-  refusal: { status: number; problem: object } | undefined;
+  refusal: { status: number; problem: object; headers?: Record<string, string> } | undefined;
+  /** Seconds after which a message may come again, for those that are not handled now. */
+  busy: (m: ClientMessage) => number | undefined = () => undefined;
   /** Execute calls, but break before the answer. */
   deaf = false;
   /** Answer calls only when told to. */
@@ -264,6 +266,8 @@ export class Server {
 
   /** Handles one message for a set of subscriptions. */
   handle(m: ClientMessage, subs: Map<number, Sub>): ServerMessage[] {
+    const retry_after = this.busy(m);
+    if (retry_after !== undefined) return [{ type: "error", id: m.id, problem: { status: 429, code: "rate_limited", retry_after } }];
     switch (m.type) {
       case "subscribe":
         return [this.subscribe(m, subs)];
@@ -366,7 +370,7 @@ export class Server {
     const call = messages.some(m => /^(call|publish|explain)$/.test(m.type));
     const via = stream ? "sse" : call ? "call" : wait ? "longpoll" : "shortpoll";
     this.attempts.push(via);
-    if (this.refusal) return Response.json(this.refusal.problem, { status: this.refusal.status, headers: { "Content-Type": "application/problem+json" } });
+    if (this.refusal) return Response.json(this.refusal.problem, { status: this.refusal.status, headers: { "Content-Type": "application/problem+json", ...this.refusal.headers } });
     await new Promise(resolve => setImmediate(resolve));
     const broken = () => new TypeError("fetch failed");
     if (this.down || (via !== "sse" && this.blocked.has(via))) throw broken();
