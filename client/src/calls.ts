@@ -84,7 +84,7 @@ export class Calls {
     let error = unknown();
     try {
       client._asking(messages[0]!.id);
-      const response = await client._http._post([...feeds].map(f => session._add(f)).concat(messages), NDJSON, abort.signal);
+      const response = await client._http._post([...[...feeds].map(f => session._add(f)), ...messages], NDJSON, abort.signal);
       for (const m of parse(await response.text())) session._receive(m);
     } catch (e) {
       error = asError(e);

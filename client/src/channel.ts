@@ -4,7 +4,7 @@ import type { Client } from "./client.ts";
 import { guard, quiet } from "./error.ts";
 import { Feed } from "./feed.ts";
 import type { Channel, Stop } from "./types.ts";
-import type { ClientMessage, DataMessage, SnapshotMessage } from "./wire.ts";
+import type { DataMessage, SnapshotMessage, SubscribeMessage } from "./wire.ts";
 
 /** What is told, and the cursor that it stands at. */
 type Heard<V> = (value: V, cursor: string) => void;
@@ -41,7 +41,7 @@ export class ChannelFeed<M> extends Feed implements Channel<M> {
     }));
   }
 
-  override _subscribe(): ClientMessage {
+  override _subscribe(): SubscribeMessage {
     return { type: "subscribe", id: this._id, channel: this._channel, ...(this._cursor && { cursor: this._cursor }) };
   }
 

@@ -4,7 +4,7 @@ import type { Client } from "./client.ts";
 import { guard } from "./error.ts";
 import { Feed } from "./feed.ts";
 import type { Count, FeedStatus, Stop, Where } from "./types.ts";
-import type { ClientMessage, DataMessage, SnapshotMessage } from "./wire.ts";
+import type { DataMessage, SnapshotMessage, SubscribeMessage } from "./wire.ts";
 
 export class CountFeed extends Feed implements Count {
   value: number | undefined;
@@ -29,7 +29,7 @@ export class CountFeed extends Feed implements Count {
     return off;
   }
 
-  override _subscribe(): ClientMessage {
+  override _subscribe(): SubscribeMessage {
     return { type: "subscribe", id: this._id, router: this._router, where: this._where, count: true, cursor: this._cursor, tag: this._tag };
   }
 

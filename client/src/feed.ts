@@ -3,7 +3,7 @@
 import type { Client } from "./client.ts";
 import { LiveError } from "./error.ts";
 import type { FeedStatus, Problem, Stop } from "./types.ts";
-import type { ClientMessage, DataMessage, SnapshotMessage } from "./wire.ts";
+import type { DataMessage, SnapshotMessage, SubscribeMessage } from "./wire.ts";
 import type { Window } from "./window.ts";
 
 /** A wire subscription outlives its last listener by this: a component that is mounted again soon resumes for nothing. */
@@ -38,7 +38,7 @@ export abstract class Feed {
     return this._status;
   }
 
-  abstract _subscribe(): ClientMessage;
+  abstract _subscribe(): SubscribeMessage;
   /** Takes a change or message, whose cursor has been checked. */
   abstract _data(m: DataMessage): void;
   /** Takes a snapshot or resync. */

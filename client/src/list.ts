@@ -7,7 +7,7 @@ import { comparator } from "./order.ts";
 import { Related } from "./related.ts";
 import { Rows, fromWire, isPending, keyOf, rowsOf, type Row } from "./rows.ts";
 import type { BulkUpdate, Change, FeedStatus, Key, List, LiveErrorLike, Problem, Stop, Where } from "./types.ts";
-import type { ClientMessage, DataMessage, ResultMessage, SnapshotMessage } from "./wire.ts";
+import type { DataMessage, ResultMessage, SnapshotMessage, SubscribeMessage } from "./wire.ts";
 import { Window } from "./window.ts";
 import { Writes } from "./writes.ts";
 
@@ -144,7 +144,7 @@ export class ListFeed<T extends object> extends Feed implements List<T> {
     return isPending(row);
   }
 
-  override _subscribe(): ClientMessage {
+  override _subscribe(): SubscribeMessage {
     const { _id, _router, _cursor, _tag, _window } = this;
     return { type: "subscribe", id: _id, router: _router, ...this._options, limit: _window._limit, ...(_cursor && { cursor: _cursor, tag: _tag, bound: _window._bound }) };
   }

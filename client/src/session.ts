@@ -5,15 +5,15 @@ import type { Client } from "./client.ts";
 import type { Link } from "./connection.ts";
 import { after } from "./cursor.ts";
 import type { Feed } from "./feed.ts";
-import type { ClientMessage, ServerMessage } from "./wire.ts";
+import type { ServerMessage, SubscribeMessage } from "./wire.ts";
 
 export class Session {
   private _client: Client;
   private _link: Link | undefined;
   /** Subscriptions by id; what was unsubscribed is gone from here. */
   private _asked = new Map<number, Feed>();
-  /** Their bounds, as they were asked with. */
-  private _bounds = new Map<number, unknown>();
+  /** What was said to ask for those that were not answered yet: their cursors and bounds may have moved since. */
+  private _with = new Map<number, SubscribeMessage>();
   /** The answered ones, by the name of their data. Several may share one name. */
   private _queries = new Map<string, Set<number>>();
 
@@ -28,10 +28,11 @@ export class Session {
   }
 
   /** Notes the subscription of the feed, and returns the message that asks for it. */
-  _add(feed: Feed): ClientMessage {
+  _add(feed: Feed): SubscribeMessage {
+    const message = feed._subscribe();
     this._asked.set(feed._id, feed);
-    this._bounds.set(feed._id, feed._window?._bound);
-    return feed._subscribe();
+    this._with.set(feed._id, message);
+    return message;
   }
 
   /** Whether the subscription was there. */
@@ -59,6 +60,7 @@ export class Session {
     if (feed) {
       // A resync may give it another name; what comes by the old one is no longer for it.
       for (const ids of this._queries.values()) ids.delete(id);
+      this._with.delete(id);
       this._queries.set(query, (this._queries.get(query) || new Set()).add(id));
     }
     return feed;
@@ -70,6 +72,13 @@ export class Session {
     switch (m.type) {
       case "snapshot":
       case "resync": {
+        // While this was under way another session, which this one takes the place of, may have begun or gone on: what it told would be told
+        // once more, or skipped.
+        const asked = this._living(m.id), was = this._with.get(m.id), cursor = asked?._cursor;
+        if (was && cursor && cursor !== was.cursor && (!was.cursor || after(cursor, m.cursor))) {
+          if (this._link) asked._again();
+          break;
+        }
         const feed = this._link && this._bind(m.id, m.query);
         if (!feed) break;
         client._answer(m.id);
@@ -83,7 +92,7 @@ export class Session {
       case "resumed": {
         // What another session, which this one takes the place of, said meanwhile may have pushed out rows of which nothing more is said here.
         const asked = this._living(m.id);
-        if (asked && asked._window?._bound !== this._bounds.get(m.id)) {
+        if (asked && asked._window?._bound !== this._with.get(m.id)?.bound) {
           asked._again();
           break;
         }

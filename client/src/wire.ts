@@ -37,8 +37,9 @@ export interface WireRelation {
 }
 
 /** Members that are undefined are left out by JSON.stringify: the server refuses members that it does not know, not absent ones. */
+export type SubscribeMessage = { type: "subscribe"; id: number; router?: string; channel?: string; where?: Where; order?: string; limit?: number; include?: readonly string[]; count?: true; cursor?: string | undefined; tag?: string | undefined; bound?: unknown[] | undefined };
 export type ClientMessage =
-  | { type: "subscribe"; id: number; router?: string; channel?: string; where?: Where; order?: string; limit?: number; include?: readonly string[]; count?: true; cursor?: string; tag?: string; bound?: unknown[] }
+  | SubscribeMessage
   | { type: "unsubscribe"; id: number }
   | { type: "publish"; id: number; channel: string; data: unknown }
   | { type: "call"; id: number; router: string; verb: string; key?: string; version?: number; data?: unknown; where?: Where; order?: string; limit?: number; include?: readonly string[]; mutation?: string; retry?: string }

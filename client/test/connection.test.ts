@@ -449,6 +449,46 @@ test("the stream: a change of the subscriptions opens a new one, and the old one
   w.live.close();
 });
 
+test("the stream: a start that another stream has overtaken is no start", async () => {
+  const clock = new Clock(), asked: Record<string, unknown>[][] = [], streams: ReadableStreamDefaultController[] = [];
+  const fetch = async (_: string, init: RequestInit) => {
+    asked.push(String(init.body).split("\n").map(l => JSON.parse(l) as never));
+    return new Response(new ReadableStream({ start: c => void streams.push(c) }), { headers: { "Content-Type": "text/event-stream" } });
+  };
+  const say = async (stream: number, ...all: object[]) => {
+    for (const m of all) streams[stream]!.enqueue(new TextEncoder().encode(`data: ${JSON.stringify(m)}\n\n`));
+    await settle(4);
+  };
+  const live = connect("http://host.test/live/", { transport: "sse", fetch: fetch as never, storage: null, env: clock.env });
+  const list = live.list<Todo>("todos"), seen: string[] = [];
+  list.on("change", c => seen.push(`${c.op} ${c.cursor}`));
+  await clock.advance(0);
+  const hello = { type: "hello", protocol: 1, session: "s" }, row = (version: number) => ({ key: "1", version, fields: { title: "v" + version } });
+  await say(0, hello);
+  // The second stream is asked for before the first has said a word of the list.
+  live.channel("a").on(() => {});
+  await settle(4);
+  await say(0, { type: "snapshot", id: 1, query: "q", cursor: "e.1", rows: [row(1)] }, { type: "change", query: "q", cursor: "e.2", changes: [{ op: "update", ...row(2) }] });
+  await say(1, hello, { type: "snapshot", id: 1, query: "q", cursor: "e.1", rows: [row(1)] }, { type: "change", query: "q", cursor: "e.2", changes: [{ op: "update", ...row(2) }] });
+  assert.deepEqual(seen, ["snapshot e.1", "update e.2"]);
+  assert.deepEqual(asked.map(a => a.filter(m => m["router"]).map(m => m["cursor"])), [[undefined], [undefined], ["e.2"]]);
+  const again = asked[2]!.find(m => m["router"])!["id"];
+  // The third is refused the old cursor with a new start, which is of before the second has gone on.
+  await say(1, { type: "cursor", cursor: "e.3" });
+  assert.equal(streams.length, 3);
+  await say(2, hello, { type: "resumed", id: again, query: "q", cursor: "e.2" });
+  live.channel("b").on(() => {});
+  await settle(4);
+  await say(2, { type: "change", query: "q", cursor: "e.5", changes: [{ op: "update", ...row(3) }] });
+  await say(3, hello, { type: "resync", id: again, query: "q", cursor: "e.4", reason: "history", rows: [row(2)] }, { type: "change", query: "q", cursor: "e.5", changes: [{ op: "update", ...row(3) }] });
+  assert.deepEqual(seen, ["snapshot e.1", "update e.2", "update e.5"]);
+  assert.deepEqual(asked[4]!.filter(m => m["router"]).map(m => m["cursor"]), ["e.5"]);
+  // Where nothing moved meanwhile the server's word counts, whatever it is.
+  await say(4, hello, { type: "resync", id: asked[4]!.find(m => m["router"])!["id"], query: "q", cursor: "e.4", reason: "history", rows: [row(2)] });
+  assert.deepEqual(seen.slice(3), ["resync e.4"]);
+  live.close();
+});
+
 test("the long-poll: one request at a time; nothing is asked when nothing is subscribed", async () => {
   const clock = new Clock(), server = new Server();
   const open = new Set<AbortSignal>();

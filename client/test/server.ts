@@ -6,7 +6,7 @@ import { comparator } from "../src/order.ts";
 import type { ClientMessage, Fields, ServerMessage, WireChange, WireRelation, WireRow } from "../src/wire.ts";
 
 type Where = Record<string, unknown> | undefined;
-interface Entry { pos: number; router: string; key: string; was?: WireRow | undefined; now?: WireRow | undefined; mutation?: string | undefined; channel?: string; message?: unknown }
+interface Entry { pos: number; router: string; key: string; was?: WireRow | undefined; now?: WireRow | undefined; mutation?: string | undefined; channel?: string; message?: unknown; /** It was overtaken by a later write: its version is old. */ stale?: boolean }
 interface Sub {
   id: number; query: string; router: string; where: Where; channel: string | undefined; pos: number;
   /** Of a window: its effective order, what the client holds by now, and what it was told of rows beyond. */
@@ -88,6 +88,11 @@ export class Server {
     return now;
   }
 
+  /** A row as it was is published again, behind what came after it: two writers that publish in the other order than they commit. */
+  overtaken(row: WireRow): void {
+    this.append({ router: "todos", key: row.key, was: row, now: row, stale: true });
+  }
+
   publish(channel: string, message: unknown): void {
     this.append({ router: "", key: "", channel, message });
   }
@@ -133,6 +138,10 @@ export class Server {
         continue;
       }
       if (e.channel !== undefined || e.router !== sub.router) continue;
+      if (e.stale) {
+        if (matches(sub.where, e.now)) out.push({ type: "change", query: sub.query, cursor, changes: [{ op: "update", key: e.key, version: e.now!.version!, fields: e.now!.fields }] });
+        continue;
+      }
       const saw = matches(sub.where, e.was), sees = matches(sub.where, e.now);
       const { key, was, now } = e;
       const c = (op: WireChange["op"], fields?: Fields): ServerMessage => ({
