@@ -10,6 +10,8 @@ export async function settle(turns = 12): Promise<void> {
 export class Clock {
   time = 1_700_000_000_000;
   isHidden = false;
+  /** How many turns what is under way gets at each timer. */
+  turns = 12;
   private timers = new Map<number, { at: number; f: () => void }>();
   private last = 0;
   private seed: number;
@@ -54,7 +56,7 @@ export class Clock {
 
   async advance(ms: number): Promise<void> {
     const end = this.time + ms;
-    await settle();
+    await settle(this.turns);
     for (;;) {
       let first: [number, { at: number; f: () => void }] | undefined;
       for (const t of this.timers) if (t[1].at <= end && (!first || t[1].at < first[1].at)) first = t;
@@ -62,7 +64,7 @@ export class Clock {
       this.timers.delete(first[0]);
       this.time = Math.max(this.time, first[1].at);
       first[1].f();
-      await settle();
+      await settle(this.turns);
     }
     this.time = end;
   }
