@@ -40,9 +40,11 @@
 // The end of stdin closes all clients, and then the process exits with 0.
 
 import { createInterface } from "node:readline";
+import { pathToFileURL } from "node:url";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { connect, keyOf } from "../../../client/dist/live.mjs";
+// A client with a bug in it, for a checker that is checked.
+const { connect, keyOf } = await import(process.env.LIVE_CLIENT ? pathToFileURL(process.env.LIVE_CLIENT).href : "../../../client/dist/live.mjs");
 
 const clients = new Map();
 
