@@ -44,7 +44,7 @@ export class PollLink extends PostLink {
     // With nothing to ask for it is quiet until something is subscribed.
     if (this._through && !_feeds.size) return;
     const begin = _env.now();
-    const messages = this._ask(session);
+    const messages = session._ask();
     this._timer = client._after(0, wait * 1000 + Ms.PATIENCE, () => this._down(silent()));
     if (!wait) client._asking(messages[0]!.id);
     let text: string;

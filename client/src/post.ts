@@ -4,8 +4,7 @@
 import type { Client } from "./client.ts";
 import type { Link } from "./connection.ts";
 import { asError, soon } from "./error.ts";
-import { Session } from "./session.ts";
-import type { ClientMessage } from "./wire.ts";
+import type { Session } from "./session.ts";
 
 /** How many subscriptions a server takes, unless it was told otherwise. */
 const MOST = 128;
@@ -46,12 +45,6 @@ export abstract class PostLink implements Link {
     this._abort?.abort();
     this._client._env.clearTimeout(this._timer);
     this._client._env.clearTimeout(this._rest);
-  }
-
-  /** The messages that ask for all subscriptions, and when there is none something else that is answered. */
-  protected _ask(session: Session): ClientMessage[] {
-    const messages = [...this._client._feeds].map(f => session._add(f));
-    return messages.length ? messages : [{ type: "ping", id: this._client._nextID() }];
   }
 
   /** An attempt failed. Where one that got through only has to wait, that is no fault of the link and no news: once it is tried again. */

@@ -5,7 +5,7 @@ import type { Client } from "./client.ts";
 import type { Link } from "./connection.ts";
 import { after } from "./cursor.ts";
 import type { Feed } from "./feed.ts";
-import type { ServerMessage, SubscribeMessage } from "./wire.ts";
+import type { ClientMessage, ServerMessage, SubscribeMessage } from "./wire.ts";
 
 export class Session {
   private _client: Client;
@@ -33,6 +33,12 @@ export class Session {
     this._asked.set(feed._id, feed);
     this._with.set(feed._id, message);
     return message;
+  }
+
+  /** The messages that ask for all subscriptions, and when there is none something else: it is answered, and shows that somebody is here. */
+  _ask(): ClientMessage[] {
+    const messages = [...this._client._feeds].map(f => this._add(f));
+    return messages.length ? messages : [{ type: "ping", id: this._client._nextID() }];
   }
 
   /** Whether the subscription was there. */

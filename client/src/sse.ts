@@ -40,7 +40,7 @@ export class SSELink extends PostLink {
     const session = new Session(client, this);
     const timer = client._after(0, Ms.HELLO, () => this._down(silent()));
     try {
-      const response = await client._http._post(this._ask(session), EVENTS, signal);
+      const response = await client._http._post(session._ask(), EVENTS, signal);
       const reader = response.body!.getReader();
       const text = new TextDecoder();
       const events = new EventParser();

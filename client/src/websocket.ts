@@ -30,7 +30,7 @@ export class WebSocketLink implements Link {
   _start(): void {}
 
   _begin(): void {
-    this._send([...this._client._feeds].map(f => this._session._add(f)));
+    this._send(this._session._ask());
   }
 
   _changed(feed: Feed | undefined, id: number): void {

@@ -58,7 +58,7 @@ test("a call resolves with the data, or else the row or the rows of its answer",
     s.live.call<Todo>("todos", "get", { key: "42" }), s.live.call("todos", "list"),
   ].map(outcome);
   await s.hello();
-  const sent = s.sent.map(m => (m.type === "call" ? m : assert.fail()));
+  const sent = s.sent.filter(m => m.type === "call");
   assert.deepEqual(sent[0], { type: "call", id: 1, router: "todos", verb: "archive", key: "42", version: 3, data: { why: "old" }, mutation: sent[0]!.mutation! });
   assert.deepEqual(sent.map(m => "mutation" in m), [true, true, true, false, false], "what only reads needs none");
   const milk = { key: "42", version: 3, fields: { id: 42, title: "milk" } };
@@ -67,7 +67,7 @@ test("a call resolves with the data, or else the row or the rows of its answer",
   assert.deepEqual(all.map(o => o.is), [{ ok: true }, null, undefined, milk.fields, [milk.fields]]);
   const refused = s.live.call("todos", "nonsense");
   await settle(2);
-  await s.say({ type: "error", id: 6, problem: { status: 405, code: "unknown_verb" } });
+  await s.say({ type: "error", id: s.last("call").id, problem: { status: 405, code: "unknown_verb" } });
   await assert.rejects(refused, { code: "unknown_verb" });
 });
 
@@ -119,7 +119,7 @@ test("an explanation, from a server that gives one", async () => {
   const s = new Script();
   const p = outcome(s.live.explain("todos", 42, { where: { done: false } })), q = s.live.explain("todos", 43);
   await s.hello();
-  assert.deepEqual(s.sent, [{ type: "explain", id: 1, router: "todos", where: { done: false }, key: "42" }, { type: "explain", id: 2, router: "todos", key: "43" }]);
+  assert.deepEqual(s.sent.filter(m => m.type !== "ping"), [{ type: "explain", id: 1, router: "todos", where: { done: false }, key: "42" }, { type: "explain", id: 2, router: "todos", key: "43" }]);
   await s.say({ type: "result", id: 1, data: { visible: false, because: "done = false, and the row has true" } });
   assert.deepEqual(p.is, { visible: false, because: "done = false, and the row has true" });
   await s.say({ type: "error", id: 2, problem: { status: 400, code: "unknown_type" } });
