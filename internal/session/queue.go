@@ -127,6 +127,9 @@ func (s *Session) take() []*transport.Frame {
 // took tells who watches of frames that a transport takes: how many, and how long the oldest waited. Next and Poll call it, without the
 // lock: the goroutine that called them is the only one for which frames are taken.
 func (s *Session) took(frames []*transport.Frame) {
+	if s.env.Watch == nil {
+		return
+	}
 	s.env.Watch.Count(observe.Deliveries, s.Transport, len(frames))
 	s.env.Watch.Since(observe.DeliveryDelay, s.Transport, s.oldest)
 	s.oldest = 0
