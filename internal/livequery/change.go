@@ -80,6 +80,8 @@ type Change struct {
 	now    where.Row
 	// wasUnknown says that neither the publisher nor this hub knows what the row was.
 	wasUnknown bool
+	// listed says that was is what only a list showed.
+	listed bool
 	// contiguous says that the row was just what members hold, so the changed fields alone bring them up to date.
 	contiguous bool
 	// stale says that a newer version went by before; now is that newer one.

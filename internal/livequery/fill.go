@@ -154,10 +154,11 @@ func (s *Stream) Wanted(q *Query) (from where.Row, count int, ok bool) {
 	if q.refs == 0 {
 		w.unload() // whoever comes reads it anew
 	}
-	if !w.loaded || w.bound == nil {
-		w.filling = false
+	w.filling = false
+	if !w.low() { // others came meanwhile
 		return nil, 0, false
 	}
+	w.filling = true
 	return w.bound, w.limit + 2*w.spare() - len(w.rows), true
 }
 

@@ -125,7 +125,7 @@ func (r *rows) resolve(c *Change, rec *record.Change, at broker.Position) {
 func complete(c *Change, known *state, rec *record.Change) {
 	switch {
 	case c.was == nil:
-		c.was = known.row
+		c.was, c.listed = known.row, !known.published
 		// What only a list showed may be newer than what a subscription holds that resumed here.
 		c.wasUnknown = (!known.published || c.doubtful || known.bulk) && rec.Op != record.Create
 	case slices.Equal(c.was, known.row):

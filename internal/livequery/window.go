@@ -138,7 +138,7 @@ func (t *touch) shown() bool { return t.was != nil && t.was.shown }
 // unsure reports whether members may hold the row in another state than the window did: it came from a list, and was not what the
 // log says that it was.
 func (t *touch) unsure() bool {
-	return t.was != nil && t.was.paged && (t.times > 1 || !slices.Equal(t.change.was, t.was.row))
+	return t.was != nil && t.was.paged && (t.times > 1 || t.change.listed || !slices.Equal(t.change.was, t.was.row))
 }
 
 // apply takes what an entry means to the predicate, and leaves in the delivery what it means to the window.
