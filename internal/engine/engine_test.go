@@ -244,6 +244,34 @@ func TestRead(t *testing.T) {
 	})
 }
 
+// While a hub finds its place on a new log, its position moves before its window does. Nothing is to be read there yet, and nobody may wait
+// for the broker to have something.
+func TestReadAtTheHeadOfANewLog(t *testing.T) {
+	inBubble(t, 3, func(t *testing.T, e *Engine, b *script, _ *told) {
+		if err := e.Ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		began := 0
+		e.options.Began = func(at broker.Position) {
+			began++
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if entries, err := e.Read(ctx, at, 5, nil); err != nil || entries != nil {
+				t.Errorf("%v, %v", entries, err)
+			}
+		}
+		b.Reset()
+		if err := e.Wait(t.Context(), say(t, e, 1)); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if began != 1 {
+			t.Errorf("it began %d times", began)
+		}
+	})
+}
+
 func TestAppend(t *testing.T) {
 	inBubble(t, 3, func(t *testing.T, e *Engine, b *script, _ *told) {
 		if _, err := e.Append(t.Context(), record.Entry{Messages: []record.Message{{Channel: "c", Data: []byte("{")}}}); err == nil {

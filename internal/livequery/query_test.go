@@ -384,6 +384,37 @@ func TestDeleteOfAnOldVersionOfARowThatAListShows(t *testing.T) {
 	})
 }
 
+// A hub that began later may know a row by a list that is ahead of the log, and take a change for a difference to that. Who reads what was
+// before from the broker holds the row as it was then, or, where he was told nothing of it, not at all.
+func TestADifferenceToWhatOldHistoryDidNotTell(t *testing.T) {
+	before := thing{1, 1, 1, "one"}
+	list, now := thing{1, 2, 2, "two"}, thing{1, 2, 3, "two"} // the difference is the version
+	for filter, told := range map[string]string{`{}`: "create 1", boxB: ""} {
+		h := newHub(t)
+		w := h.watch(filter)
+		h.log = append(h.log, nil)
+		rec, old := created(before), h.stream.Backfill()
+		change, err := old.Resolve(h.stream, &rec, at(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.stream.Prime(h.acquire(boxC), h.reads(list), h.position()) // another's
+		h.clients = nil
+		h.publish(updated(list, now))
+		var ops []string
+		for _, e := range []*Entry{{Position: at(1), Changes: []*Change{change}}, h.log[1]} {
+			if d := w.query.Replay(e, Knowledge{Sure: true, Old: old}); d != nil {
+				w.deliver(t, d)
+			}
+		}
+		if told != "" {
+			ops = append(ops, told)
+		}
+		w.was(t, append(ops, "enter 1")...)
+		w.holds(t, now)
+	}
+}
+
 // The stream tells what is late by what came before the way through old history began; who is on that way takes it for new. What the
 // stream says of the row next is for them, too, even when another late change comes first.
 func TestALateChangeBehindOldHistory(t *testing.T) {

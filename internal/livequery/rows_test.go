@@ -163,6 +163,22 @@ func TestPutOfAnUnknownRow(t *testing.T) {
 	sees.was(t, "unknown")
 }
 
+// A late change whose publisher does not know what the row was may be the one by which it left: whoever may hold it by what was before
+// must look, even though a newer version went by.
+func TestALatePutOfAnUnknownRow(t *testing.T) {
+	h := newHub(t)
+	sure, came, c := h.watch(boxA), h.resume(boxA, v1), h.resume(boxC)
+	h.publish(updated(v2, v3))
+	sure.was(t)
+	came.was(t)
+	c.was(t, "enter 1")
+	h.publish(put(v2))
+	sure.was(t)
+	came.was(t, "unknown")
+	c.was(t)
+	c.holds(t, v3)
+}
+
 func TestDeleteThenLate(t *testing.T) {
 	for name, late := range map[string]record.Change{
 		"an older update": updated(v2, v3), "the update that it saw": updated(v3, v4), "the same once more": deleted(v4),

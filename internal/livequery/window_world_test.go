@@ -109,7 +109,7 @@ func (w *panes) note(format string, args ...any) {
 
 func TestWindowsEndWithTheDatabase(t *testing.T) {
 	first, only := seed.First(t)
-	rounds, long := 150, time.Duration(0)
+	rounds, long := 40, time.Duration(0)
 	if os.Getenv("LIVE_TEST_LONG") != "" {
 		long = 30 * time.Second
 	}
@@ -179,7 +179,7 @@ func (w *panes) run(steps int) {
 		for h.follow(w) {
 		}
 	}
-	for range 100 {
+	for range 5 {
 		for _, p := range w.clients {
 			for p.hub == nil || !p.live {
 				w.advance(p)

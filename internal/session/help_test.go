@@ -48,6 +48,8 @@ type hub struct {
 	onContext   func(context.Context)
 	// scope is what everybody may see, as a filter; nil for all.
 	scope atomic.Pointer[string]
+	// onSeen is called with each entry before the hub follows it.
+	onSeen func(broker.Position)
 	// onLost is called when the log was lost, before the sessions know.
 	onLost func()
 }
@@ -72,6 +74,9 @@ func newHubOn(t testing.TB, b *flaky, db *store, o options) *hub {
 			h.each(func(s *session.Session) { s.Resync(reason) })
 		},
 		Seen: func(at broker.Position, e *record.Entry) {
+			if h.onSeen != nil {
+				h.onSeen(at)
+			}
 			if e != nil && e.Recheck != nil {
 				h.each(func(s *session.Session) { s.Recheck(at) })
 			}

@@ -9,9 +9,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/swampline/live/broker"
 	"github.com/swampline/live/broker/memory"
 	"github.com/swampline/live/internal/mirror"
 	"github.com/swampline/live/internal/record"
+	"github.com/swampline/live/internal/wire"
 )
 
 // resyncs checks that a feed had exactly these.
@@ -248,6 +250,46 @@ func TestAnUnreadableEntry(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Who reads on finds an entry in memory before the hub as a whole has come to it. When that resyncs him, his list must not be one of
+// before: he would come to the entry again.
+func TestAResyncIsNotOfBeforeItsReason(t *testing.T) {
+	inBubble(t, options{}, func(t *testing.T, h *hub) {
+		h.mustPut(1, 1)
+		c := h.client()
+		all := c.subscribe(1, `{}`)
+		c.drain()
+		c.session.Close()
+		// A batch of two entries: while the hub is about to take the second, the first is in memory.
+		steps := make(chan struct{})
+		h.onSeen = func(broker.Position) { <-steps }
+		h.mustPut(2, 1)
+		synctest.Wait()
+		if _, err := h.broker.Append(t.Context(), []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		h.mustPut(3, 1)
+		steps <- struct{}{}
+		steps <- struct{}{}
+		synctest.Wait()
+		loads := 0
+		h.onLoad = func(wire.Message) error {
+			if loads++; loads > 3 {
+				return errBroken // or it would not end
+			}
+			return nil
+		}
+		c.session = h.session(0)
+		c.subscribe(1, `{}`)
+		for range 3 {
+			c.drain()
+		}
+		close(steps)
+		c.drain()
+		resyncs(t, all, "unknown")
+		h.agrees(t, all, `{}`)
+	})
 }
 
 func TestARowWhoseEarlierStateIsUnknown(t *testing.T) {
