@@ -218,7 +218,7 @@ func (h *Hub) drain(w http.ResponseWriter, r *http.Request, first *wire.Message,
 		if err != nil {
 			return err
 		}
-		defer s.Abandon()
+		defer s.Close()
 		if name := t.Name(); name == "websocket" || name == "sse" && first == nil {
 			s.Hello()
 			if h.engine.Degraded() {
@@ -233,6 +233,7 @@ func (h *Hub) drain(w http.ResponseWriter, r *http.Request, first *wire.Message,
 		t.Serve(w, r, s, transport.Options{
 			Body: body, Single: first != nil, Tag: h.tag(r, first), Wait: wait, MaxMessageBytes: h.options.MaxMessageBytes,
 			PingInterval: h.options.PingInterval, PongTimeout: h.options.PongTimeout, WriteTimeout: h.options.WriteTimeout,
+			Cut: h.waits,
 		})
 		return nil
 	}

@@ -3,11 +3,12 @@ package live
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/swampline/live/internal/once"
 	"github.com/swampline/live/internal/record"
 	"github.com/swampline/live/internal/session"
+	"github.com/swampline/live/internal/turnstile"
 	"github.com/swampline/live/internal/wire"
 	"github.com/swampline/live/transport"
 	"github.com/swampline/live/transport/longpoll"
@@ -72,9 +74,18 @@ type Options struct {
 
 	// MaxMessageBytes bounds what a client sends at once. Default 64 KiB.
 	MaxMessageBytes int64
-	// MaxQueueBytes bounds the changes that wait for one slow client; past it they are dropped and later read from the
-	// log again. Default 256 KiB.
+	// MaxQueueBytes bounds what waits for one slow client, or is on its way to it: each message counts with its text and 256 bytes.
+	// Past it changes are dropped and later read from the log again, and nothing more is asked for by this client until it reads. A
+	// client that reads nothing for WriteTimeout is sent away. Default 256 KiB.
 	MaxQueueBytes int
+	// MaxTotalQueueBytes bounds what waits for all clients together; a message that waits for many counts for each. Past it the
+	// longest queues are dropped first, and read from the log again; where that does not help, the clients that hold most are sent
+	// away. Default 256 MiB.
+	MaxTotalQueueBytes int
+	// MaxLoads bounds how many lists and counts the hub reads from the application at once, for subscriptions, calls and requests
+	// alike, and how many subscriptions read old history from the broker at once. Identical subscriptions share one read; the others
+	// wait in the order in which they came. A List that asks the hub itself with its own context is not waited for by itself. Default 16.
+	MaxLoads int
 	// MaxSubscriptions bounds the subscriptions of one session. Default 128.
 	MaxSubscriptions int
 	// MaxBulk bounds the rows that one call creates, updates or deletes. Default 100.
@@ -88,8 +99,10 @@ type Options struct {
 	PingInterval time.Duration
 	// PongTimeout is how long a WebSocket may take to answer a ping. Default 10 s.
 	PongTimeout time.Duration
-	// WriteTimeout is how long one write to a client may take. Default 10 s.
+	// WriteTimeout is how long a client may take nothing of what it is sent: less than 4 KiB. Default 10 s.
 	WriteTimeout time.Duration
+	// DrainWindow is the time over which Shutdown spreads the clients that it sends away. Default 2 s.
+	DrainWindow time.Duration
 	// MaxWait bounds how long a long-poll waits. Default 60 s.
 	MaxWait time.Duration
 }
@@ -107,6 +120,8 @@ func (o Options) withDefaults() Options {
 	}
 	orDefault(&o.MaxMessageBytes, 64<<10)
 	orDefault(&o.MaxQueueBytes, 256<<10)
+	orDefault(&o.MaxTotalQueueBytes, 256<<20)
+	orDefault(&o.MaxLoads, 16)
 	orDefault(&o.MaxSubscriptions, 128)
 	orDefault(&o.MaxBulk, 100)
 	orDefault(&o.HistoryBytes, 16<<20)
@@ -115,6 +130,7 @@ func (o Options) withDefaults() Options {
 	orDefault(&o.PingInterval, 25*time.Second)
 	orDefault(&o.PongTimeout, 10*time.Second)
 	orDefault(&o.WriteTimeout, 10*time.Second)
+	orDefault(&o.DrainWindow, 2*time.Second)
 	orDefault(&o.MaxWait, time.Minute)
 	return o
 }
@@ -133,9 +149,12 @@ type Hub struct {
 	engine   *engine.Engine
 	env      *session.Env
 	memory   *once.Memory[outcome]
-	watch    *observe.Watch  // nil when nobody does
-	running  context.Context // until the hub has stopped
+	watch    *observe.Watch       // nil when nobody does
+	loads    *turnstile.Turnstile // reads of the database
+	running  context.Context      // until the hub has stopped
 	stop     context.CancelFunc
+	waits    context.Context // until Shutdown waits for no client any more
+	cut      context.CancelFunc
 	stopped  chan struct{}
 	sessions sync.WaitGroup           // the goroutines of sessions
 	on       map[string]*atomic.Int64 // how many sessions each transport drains
@@ -164,22 +183,27 @@ func New(o Options) *Hub {
 		h.on[t.Name()] = new(atomic.Int64)
 	}
 	h.watch = observe.New(h.options.Observer, h.options.Logger)
+	h.loads = turnstile.New(h.options.MaxLoads)
 	h.memory = once.New[outcome](h.options.IdempotencyEntries, remembered)
 	h.engine = engine.New(engine.Options{
 		Broker: h.options.Broker, Logger: h.options.Logger, Watch: h.watch,
-		WindowEntries: h.options.HistoryEntries, WindowBytes: h.options.HistoryBytes,
+		WindowEntries: h.options.HistoryEntries, WindowBytes: h.options.HistoryBytes, MaxReads: h.options.MaxLoads,
 		Lost: h.resync, Degraded: h.degraded, Seen: h.seen, Began: h.memory.Reset,
 	})
 	h.env = &session.Env{
 		App: app{h}, Log: h.engine, Logger: h.options.Logger, Watch: h.watch, Running: &h.sessions,
 		MaxQueueBytes: h.options.MaxQueueBytes, MaxSubscriptions: h.options.MaxSubscriptions,
-		MaxMessageBytes: h.options.MaxMessageBytes, Refresh: h.refresh(),
+		MaxMessageBytes: h.options.MaxMessageBytes, Refresh: h.refresh(), Budget: session.NewBudget(h.options.MaxTotalQueueBytes),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	h.running, h.stop = ctx, cancel
+	h.waits, h.cut = context.WithCancel(ctx)
 	go func() {
 		defer close(h.stopped)
+		var budget sync.WaitGroup
+		budget.Go(func() { h.env.Keep(ctx, h.openSessions) })
 		h.engine.Run(ctx)
+		budget.Wait()
 	}()
 	return h
 }
@@ -314,71 +338,6 @@ func (h *Hub) refuse(w http.ResponseWriter, p *wire.Problem) {
 	writeProblem(w, p)
 }
 
-// ErrShutdown is returned by Shutdown when it was called before.
-var ErrShutdown = errors.New("live: the hub is shut down")
-
-// Shutdown takes no new clients, asks those that are there to connect again, which they do within two seconds, and to
-// another server if there is one, sends what is queued, and returns when the last goroutine of the hub has ended. When ctx
-// ends before, what is left is cut off and the error is ctx's; the hub's goroutines still end. Call it beside
-// http.Server.Shutdown, which does not wait for WebSockets.
-func (h *Hub) Shutdown(ctx context.Context) error {
-	h.mu.Lock()
-	if h.closing {
-		h.mu.Unlock()
-		return ErrShutdown
-	}
-	h.closing = true
-	open := make([]*session.Session, 0, len(h.open))
-	for s := range h.open {
-		open = append(open, s)
-	}
-	if h.requests == 0 {
-		close(h.idle)
-	}
-	h.mu.Unlock()
-	for _, s := range open {
-		s.Finish(wire.Reconnect(rand.Int64N(2000), nil))
-	}
-	var err error
-	select {
-	case <-h.idle:
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
-	h.stop()
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		<-h.stopped
-		h.sessions.Wait()
-	}()
-	select {
-	case <-ended:
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
-	return err
-}
-
-// enter counts a request in, unless the hub is shutting down.
-func (h *Hub) enter() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closing {
-		return false
-	}
-	h.requests++
-	return true
-}
-
-func (h *Hub) leave() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.requests--; h.requests == 0 && h.closing {
-		close(h.idle)
-	}
-}
-
 // openSession opens a session for a request, which a transport drains.
 func (h *Hub) openSession(r *http.Request, t transport.Transport) (*session.Session, error) {
 	who, err := h.identity(r.Context())
@@ -401,9 +360,16 @@ func (h *Hub) openSession(r *http.Request, t transport.Transport) (*session.Sess
 	closing := h.closing
 	h.mu.Unlock()
 	if closing { // Shutdown may have passed it by
-		s.Finish(wire.Reconnect(rand.Int64N(2000), nil))
+		s.Finish(wire.Reconnect(rand.N(h.options.DrainWindow).Milliseconds(), nil))
 	}
 	return s, nil
+}
+
+// openSessions are the sessions that there are.
+func (h *Hub) openSessions() []*session.Session {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Collect(maps.Keys(h.open))
 }
 
 // each calls f with every session, on the goroutine of its shard.

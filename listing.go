@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/swampline/live/broker"
 	"github.com/swampline/live/internal/livequery"
 	"github.com/swampline/live/internal/record"
 	"github.com/swampline/live/internal/session"
@@ -192,24 +193,28 @@ func (e *endpoint) listed(ctx context.Context, m wire.Message) (wire.Answer, err
 	if err != nil {
 		return wire.Answer{}, err
 	}
-	at := e.hub.engine.Position().String()
-	p, err := e.readCapped(ctx, &s)
+	p, at, err := e.readCapped(ctx, &s)
 	if err != nil {
 		return wire.Answer{}, err
 	}
-	l, _, _ := e.listing(s, p, at)
+	l, _, _ := e.listing(s, p, at.String())
 	return wire.Answer{Listing: &l}, nil
 }
 
-// readCapped reads the selection for one caller; when more rows match than the router lists, the first of them.
-func (e *endpoint) readCapped(ctx context.Context, s *selection) (page, error) {
-	p, err := e.read(ctx, *s, 1)
-	var many *session.TooMany
-	if errors.As(err, &many) {
-		s.limit, s.capped, s.order = many.Limit, true, e.effective(s.order)
+// readCapped reads the selection for one caller, when it is his turn; when more rows match than the router lists, the first of them.
+// The position is one that the log had reached when it began to read.
+func (e *endpoint) readCapped(ctx context.Context, s *selection) (p page, at broker.Position, err error) {
+	err = e.hub.load(ctx, func(ctx context.Context) error {
+		at = e.hub.engine.Position()
 		p, err = e.read(ctx, *s, 1)
-	}
-	return p, err
+		var many *session.TooMany
+		if errors.As(err, &many) {
+			s.limit, s.capped, s.order = many.Limit, true, e.effective(s.order)
+			p, err = e.read(ctx, *s, 1)
+		}
+		return err
+	})
+	return p, at, err
 }
 
 // present returns a bare row as the caller gets it. The cursor is its version when the model has none.

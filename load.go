@@ -29,9 +29,9 @@ type load struct {
 	limit int
 }
 
-// flight is one read, begun when the log was at a position. What it read is there when done is closed.
+// flight is one read. What it read is there when done is closed.
 type flight struct {
-	began   broker.Position
+	began   broker.Position // where the log was then; zero while it waits for its turn
 	done    chan struct{}
 	cancel  context.CancelFunc
 	waiting int
@@ -42,15 +42,41 @@ type flight struct {
 	err   error
 }
 
-// load joins a read that is under way and began at a position that is not before after, or else begins one. Whoever began it
+// missed reports whether the read began before a position.
+func (f *flight) missed(after broker.Position) bool {
+	return !f.began.IsZero() && (after.After(f.began) || after.Epoch != 0 && after.Epoch != f.began.Epoch)
+}
+
+// inside is in the context of the application's code that reads for a hub.
+type inside struct{ hub *Hub }
+
+// load runs f, which reads lists or counts, when it is its turn: see Options.MaxLoads. What reads more inside of f, with its context, has
+// its turn already.
+func (h *Hub) load(ctx context.Context, f func(context.Context) error) error {
+	if ctx.Value(inside{h}) != nil {
+		return f(ctx)
+	}
+	waiting, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(h.waits, cancel)
+	err := h.loads.Enter(waiting)
+	stop()
+	cancel()
+	if err != nil {
+		return err
+	}
+	defer h.loads.Leave()
+	return f(context.WithValue(ctx, inside{h}, true))
+}
+
+// load joins a read that is under way, or waits for its turn, and began at a position that is not before after, or else begins one. Whoever began it
 // may go; it ends early when nobody waits any more.
 func (e *endpoint) load(ctx context.Context, q *livequery.Query, s selection, after broker.Position) (*flight, error) {
 	key := load{q, orderText(s.order), s.limit}
 	l := &e.loads
 	l.mu.Lock()
 	f := l.flying[key]
-	if f == nil || after.After(f.began) || after.Epoch != 0 && after.Epoch != f.began.Epoch {
-		f = &flight{began: e.hub.engine.Position(), done: make(chan struct{})}
+	if f == nil || f.missed(after) {
+		f = &flight{done: make(chan struct{})}
 		if l.flying == nil {
 			l.flying = map[load]*flight{}
 		}
@@ -58,7 +84,16 @@ func (e *endpoint) load(ctx context.Context, q *livequery.Query, s selection, af
 		var reading context.Context
 		reading, f.cancel = e.hub.detached(ctx)
 		e.hub.sessions.Go(func() {
-			e.fly(reading, f, q, s)
+			err := e.hub.load(reading, func(reading context.Context) error {
+				l.mu.Lock()
+				f.began = e.hub.engine.Position()
+				l.mu.Unlock()
+				e.fly(reading, f, q, s)
+				return nil
+			})
+			if err != nil { // nobody waited any more for its turn, or the hub has stopped
+				f.err = err
+			}
 			l.mu.Lock()
 			if l.flying[key] == f {
 				delete(l.flying, key)
@@ -206,7 +241,12 @@ func (e *endpoint) refill(ctx context.Context, q *livequery.Query) {
 		return
 	}
 	_, order := q.Limit()
-	next, at, err := e.readOn(ctx, q, from, order, n)
+	var next page
+	var at broker.Position
+	err := e.hub.load(ctx, func(ctx context.Context) (err error) {
+		next, at, err = e.readOn(ctx, q, from, order, n)
+		return err
+	})
 	if err != nil {
 		if e.failed(ctx, "live: the rows that follow a window cannot be read; trying again", err) {
 			e.stream.Unfilled(q)
@@ -262,7 +302,7 @@ func (e *endpoint) recount(ctx context.Context, q *livequery.Query) {
 	case <-ctx.Done():
 		return
 	}
-	if err := e.counted(ctx, q, q.Predicate); err != nil {
+	if err := e.hub.load(ctx, func(ctx context.Context) error { return e.counted(ctx, q, q.Predicate) }); err != nil {
 		if e.failed(ctx, "live: the rows cannot be counted; trying again", err) {
 			e.stream.Uncounted(q)
 		}

@@ -171,17 +171,17 @@ func (h *Hub) serveList(w http.ResponseWriter, r *http.Request, m wire.Message) 
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	at := h.engine.Position()
+	var at broker.Position
 	listing := wire.Listing{}
 	if s.count {
-		f, err := e.load(r.Context(), q, s, at)
+		f, err := e.load(r.Context(), q, s, h.engine.Position())
 		if err != nil {
 			return err
 		}
 		at, listing.Cursor, listing.Count = f.at, f.at.String(), &f.count
 	} else {
-		p, err := e.readCapped(r.Context(), &s)
-		if err != nil {
+		var p page
+		if p, at, err = e.readCapped(r.Context(), &s); err != nil {
 			return err
 		}
 		e.stream.Prime(q, reads(p), at)

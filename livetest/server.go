@@ -73,6 +73,9 @@ func (c Config) New(t testing.TB, endpoints ...live.Endpoint) *Server {
 		o.Logger = slog.New(slog.NewTextHandler(log, nil))
 	}
 	o.Transports = observe(o.Transports)
+	if o.DrainWindow == 0 { // nobody reconnects after a test
+		o.DrainWindow = time.Millisecond
+	}
 	s := &Server{
 		Hub: live.New(o), broker: o.Broker, clients: map[string]*Client{},
 		patience: cmp.Or(c.Patience, 5*time.Second),

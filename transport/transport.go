@@ -46,8 +46,19 @@ type Options struct {
 	PingInterval time.Duration
 	// PongTimeout is how long the answer to a ping may take.
 	PongTimeout time.Duration
-	// WriteTimeout is how long one write to the client may take.
+	// WriteTimeout is how long the client may take nothing of what is written to it. A client that takes some of it in this time is
+	// waited for; Session.TooSlow is called for another.
 	WriteTimeout time.Duration
+	// Cut ends when the hub waits for no client any more: what is being written then is cut off. Nil: never.
+	Cut context.Context
+}
+
+// OnCut calls f, on a goroutine of its own, when Cut ends, unless stop was called before.
+func (o Options) OnCut(f func()) (stop func() bool) {
+	if o.Cut == nil {
+		return func() bool { return true }
+	}
+	return context.AfterFunc(o.Cut, f)
 }
 
 // NextPing is the time until a stream's next sign of life: PingInterval, up to a fifth shorter or longer, so that the clients that
@@ -64,8 +75,9 @@ type Session interface {
 	ID() string
 
 	// Receive takes newline-separated messages. It returns when they have been accepted, not when they have been answered, and
-	// blocks while too many are unanswered; it never waits for a frame to be fetched, since a transport may call it before
-	// Next and Poll. Data is the session's from then on. What is wrong with a message is answered to the client; the error is
+	// blocks while too many are unanswered. A transport may call it before Next and Poll: it does not wait for a frame to be
+	// fetched before the first Next. From then on it does while too much is queued, so that a client which asks and does not
+	// read is not read from. Data is the session's from then on. What is wrong with a message is answered to the client; the error is
 	// ctx's, or ErrClosed.
 	Receive(ctx context.Context, data []byte) error
 
@@ -87,7 +99,11 @@ type Session interface {
 	// not block.
 	Cursor()
 
-	// Close ends the session and returns at once. Further calls do nothing.
+	// TooSlow says that the client took nothing of what was written to it for Options.WriteTimeout. The session ends, with the
+	// problem too_slow. It does not block.
+	TooSlow()
+
+	// Close ends the session and returns at once: nothing is fetched any more. Further calls do nothing.
 	Close()
 }
 

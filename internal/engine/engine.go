@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 	"github.com/swampline/live/internal/observe"
 	"github.com/swampline/live/internal/record"
 	"github.com/swampline/live/internal/session"
+	"github.com/swampline/live/internal/turnstile"
 )
 
 // Options are what an engine needs. All are set unless they say so.
@@ -26,6 +28,8 @@ type Options struct {
 	Watch         *observe.Watch // nil when nobody watches
 	WindowEntries int
 	WindowBytes   int
+	// MaxReads bounds how many subscriptions read old history from the broker at once; zero means 16.
+	MaxReads int
 	// Lost is called when the log was lost or replaced, or passed the hub by: every subscription starts anew, for the
 	// reason.
 	Lost func(reason string)
@@ -45,6 +49,7 @@ type Engine struct {
 	channels *livequery.Channels
 	window   *history.Window
 	shards   []*session.Shard
+	reads    *turnstile.Turnstile // of old history
 	// order is held while a batch is resolved, matched and handed to the shards: who holds it finds the log, the window, the
 	// streams and what the shards will do in one place.
 	order sync.Mutex
@@ -67,6 +72,7 @@ func New(o Options) *Engine {
 		options:  o,
 		registry: livequery.NewRegistry(n),
 		window:   history.New(o.WindowEntries, o.WindowBytes),
+		reads:    turnstile.New(cmp.Or(o.MaxReads, 16)),
 		streams:  map[string]*livequery.Stream{},
 		moved:    make(chan struct{}),
 		ready:    make(chan struct{}),

@@ -90,7 +90,11 @@ func (e *Engine) Settle(f func(at broker.Position) *livequery.Delivery) {
 // errEnough ends a Follow that has given what was asked for.
 var errEnough = errors.New("engine: enough")
 
-// Read returns entries after p, from memory or else from the broker.
+// patience is how long the broker may take to answer.
+const patience = 10 * time.Second
+
+// Read returns entries after p, from memory or else from the broker. Each subscription decodes old history for itself, so only so many
+// do at once, a chunk at a time, in order.
 func (e *Engine) Read(ctx context.Context, p broker.Position, limit int, old *livequery.Backfill) ([]*livequery.Entry, error) {
 	if entries, ok := e.window.After(p, limit); ok {
 		return entries, nil
@@ -102,6 +106,12 @@ func (e *Engine) Read(ctx context.Context, p broker.Position, limit int, old *li
 	if !upto.After(p) { // there is nothing yet, and Follow would wait for it
 		return nil, nil
 	}
+	if err := e.reads.Enter(ctx); err != nil {
+		return nil, err
+	}
+	defer e.reads.Leave()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	var entries []*livequery.Entry
 	err := e.options.Broker.Follow(ctx, p, func(batch []broker.Entry) error {
 		for _, raw := range batch {

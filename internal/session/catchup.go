@@ -49,7 +49,7 @@ func (s *Session) catchUp(ctx context.Context) error {
 // readable returns a subscription that is behind and can be read on; nil when there is none or when enough is queued. The
 // caller holds the lock.
 func (s *Session) readable() *subscription {
-	if s.closed || s.bytes > s.env.MaxQueueBytes/2 {
+	if s.closed || s.full(s.env.MaxQueueBytes/2) {
 		return nil
 	}
 	for _, sub := range s.subs {
@@ -99,9 +99,7 @@ func (s *Session) readOn(ctx context.Context, sub *subscription, round uint) err
 
 	if len(entries) == 0 {
 		var err error
-		reading, cancel := context.WithTimeout(ctx, patience)
-		entries, err = s.env.Log.Read(reading, from, chunk, old)
-		cancel()
+		entries, err = s.env.Log.Read(ctx, from, chunk, old)
 		if errors.Is(err, broker.ErrExpired) {
 			return s.expired(ctx, sub, round, from)
 		}
@@ -176,7 +174,7 @@ func (s *Session) replay(sub *subscription, round uint, entries []*livequery.Ent
 	for i, e := range entries {
 		s.mu.Lock()
 		goesOn := sub.state == behind && sub.round == round && !s.closed && sub.follow(e)
-		full := goesOn && s.bytes > s.env.MaxQueueBytes
+		full := goesOn && s.full(s.env.MaxQueueBytes)
 		if full {
 			sub.backlog = entries[i+1:]
 		}

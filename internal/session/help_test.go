@@ -122,7 +122,7 @@ func (h *hub) close() {
 	<-h.gone
 	h.ended.Wait()
 	for _, s := range h.ever {
-		s.Abandon()
+		s.Close()
 	}
 	for name, n := range map[string]int64{
 		"bytes queued": h.env.Queued.Load(), "subscriptions": h.env.Subscriptions.Load(), "parked polls": h.env.Parked.Load(),

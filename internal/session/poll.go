@@ -9,6 +9,7 @@ import (
 
 // Poll is one round.
 func (s *Session) Poll(ctx context.Context, wait time.Duration) ([]*transport.Frame, error) {
+	s.drained(false)
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	over := wait <= 0

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"slices"
 
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/internal/observe"
@@ -25,6 +26,13 @@ type item struct {
 	followed observe.Moment
 }
 
+// weight is what a queued frame costs beside its text: its place in the queue, the frame itself and its cursor.
+const weight = 256
+
+// size is what the item counts for. A frame that many sessions share counts in each of their queues: it is gone when the last one has
+// let go of it.
+func (i item) size() int { return len(i.frame.Data) + weight }
+
 // push queues a frame.
 func (s *Session) push(i item) {
 	s.mu.Lock()
@@ -37,23 +45,42 @@ func (s *Session) push(i item) {
 // append queues a frame. The caller holds the lock.
 func (s *Session) append(i item) {
 	s.queue = append(s.queue, i)
-	n := len(i.frame.Data)
+	s.hold(i.size())
 	if i.data != nil {
-		s.bytes += n
+		s.data += i.size()
 	}
-	s.held += n
-	s.env.Queued.Add(int64(n))
 	s.signal()
 }
 
-// weigh counts anew what the queue holds after some of it was dropped, none of which is data any more. The caller holds the lock.
-func (s *Session) weigh() {
-	held := 0
-	for _, i := range s.queue {
-		held += len(i.frame.Data)
+// drop takes frames that are not to be sent out of the queue. The caller holds the lock.
+func (s *Session) drop(unwanted func(item) bool) {
+	freed := 0
+	s.queue = slices.DeleteFunc(s.queue, func(i item) bool {
+		if !unwanted(i) {
+			return false
+		}
+		if freed += i.size(); i.data != nil {
+			s.data -= i.size()
+		}
+		return true
+	})
+	s.hold(-freed)
+}
+
+// sent says that the transport is done with what it took. The caller holds the lock.
+func (s *Session) sent() {
+	s.hold(-s.inFlight)
+	s.inFlight = 0
+}
+
+// full reports whether the queue is over its bound. What the transport has taken and not yet sent counts, too: the client has not taken
+// it. A round is different: all of its answers travel in it, whatever their size, and what they leave room for is as much data as
+// ever. The caller holds the lock.
+func (s *Session) full(bound int) bool {
+	if s.streams {
+		return s.bytes > bound
 	}
-	s.env.Queued.Add(int64(held - s.held))
-	s.held, s.bytes = held, 0
+	return s.data > bound
 }
 
 func (s *Session) signal() {
@@ -67,15 +94,7 @@ func (s *Session) signal() {
 // log holds what was dropped. The others have lost nothing. It runs on the shard's goroutine; the caller holds the lock.
 func (s *Session) overflow() {
 	s.env.Watch.Count(observe.Overflows, s.Transport, 1)
-	kept := s.queue[:0]
-	for _, i := range s.queue {
-		if i.data == nil && !i.cursor {
-			kept = append(kept, i)
-		}
-	}
-	clear(s.queue[len(kept):])
-	s.queue = kept
-	s.weigh()
+	s.drop(func(i item) bool { return i.data != nil || i.cursor })
 	for _, sub := range s.subs {
 		if !sub.queued {
 			continue
@@ -116,8 +135,8 @@ func (s *Session) take() []*transport.Frame {
 		}
 	}
 	clear(s.queue)
-	s.queue = s.queue[:0]
-	s.weigh()
+	s.queue, s.data = s.queue[:0], 0
+	s.inFlight = s.bytes
 	if cap(s.queue) > 256 {
 		s.queue = nil
 	}
@@ -137,6 +156,7 @@ func (s *Session) took(frames []*transport.Frame) {
 
 // Next returns the frames that are ready, at least one.
 func (s *Session) Next(ctx context.Context) ([]*transport.Frame, error) {
+	s.drained(true)
 	for {
 		if err := s.catchUp(ctx); err != nil {
 			return nil, err
@@ -157,6 +177,16 @@ func (s *Session) Next(ctx context.Context) ([]*transport.Frame, error) {
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// drained notes that a transport comes for frames, so those that it took before are sent; and whether it comes again and again.
+func (s *Session) drained(streams bool) {
+	s.mu.Lock()
+	s.sent()
+	if s.streams = streams; !streams {
+		s.free()
+	}
+	s.mu.Unlock()
 }
 
 // Cursor queues the position up to which the session was told everything, behind what is queued.

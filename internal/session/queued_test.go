@@ -16,7 +16,7 @@ import (
 // What is queued is counted as long as it is, and no longer: when it was taken, dropped because it is too much, or recalled. That nothing
 // is left at the end, every test of this package checks.
 func TestQueuedIsWhatWaits(t *testing.T) {
-	inBubble(t, options{queue: 500}, func(t *testing.T, h *hub) {
+	inBubble(t, options{queue: 5000}, func(t *testing.T, h *hub) {
 		c, other := h.client(), h.client()
 		c.subscribe(1, `{}`)
 		c.drain()
@@ -28,7 +28,7 @@ func TestQueuedIsWhatWaits(t *testing.T) {
 			}
 		}
 		queued("all taken", 0)
-		pong := len(wire.Pong(7).Data)
+		pong := len(wire.Pong(7).Data) + 256 // what a frame costs beside
 		c.send(`{"type":"ping","id":7}`)
 		other.send(`{"type":"ping","id":7}`)
 		queued("two answers", 2*pong)
@@ -52,7 +52,7 @@ func TestQueuedIsWhatWaits(t *testing.T) {
 			t.Fatal(err)
 		}
 		queued("recalled", pong)
-		other.session.Abandon()
+		other.session.Close()
 		queued("abandoned", 0)
 		c.drain()
 		queued("all taken again", 0)

@@ -135,6 +135,9 @@ func (c *chaos) run() {
 	for _, h := range c.hubs {
 		h.close()
 		h.unused(c.t)
+		if n := h.env.Queued.Load(); n != 0 {
+			c.t.Errorf("%d bytes are counted as queued, and there is no session", n)
+		}
 	}
 }
 

@@ -91,12 +91,13 @@ type Env struct {
 	Logger *slog.Logger
 	// Watch is told what happens; nil when nobody watches.
 	Watch *observe.Watch
-	// Queued is the bytes of all that waits in the queues of all sessions: data, snapshots and answers. A frame that several
-	// sessions share counts for each.
+	// Queued is what all sessions hold for their clients, in bytes: data, snapshots and answers, in queues and on their way. A frame that
+	// several sessions share counts for each. Budget is what bounds it; nil for no bound.
 	Queued atomic.Int64
+	Budget *Budget
 	// Subscriptions counts those of all sessions, and Parked the polls that wait for something to say.
 	Subscriptions, Parked atomic.Int64
-	// MaxQueueBytes bounds the data that waits in a session's queue.
+	// MaxQueueBytes bounds what waits in a session's queue.
 	MaxQueueBytes int
 	// MaxSubscriptions bounds the subscriptions of a session.
 	MaxSubscriptions int
@@ -125,19 +126,25 @@ type Session struct {
 	id     string
 	ctx    context.Context
 	cancel context.CancelFunc
-	slots  chan struct{}
+	slots  chan struct{} // of messages that are worked on
+	loads  chan struct{} // of subscriptions that load anew
 	wake   chan struct{}
 
-	mu     sync.Mutex
-	queue  []item
-	bytes  int            // of data in the queue
-	held   int            // bytes of all in the queue
-	oldest observe.Moment // of the entries whose frames were taken and not yet told of
-	subs   map[int64]*subscription
-	busy   int // messages and subscriptions without an answer
-	closed bool
-	sent   *transport.ClosedError // why it was sent away, nil when it was not
-	rights rights
+	mu    sync.Mutex
+	queue []item
+	// bytes is what the session holds for its client: in the queue, of which data is what can be dropped, and inFlight, which the
+	// transport has taken and is sending.
+	bytes, data, inFlight int
+	// streams says that a transport takes frames again and again, by Next, beside what is received.
+	streams bool
+	freed   chan struct{}  // closed when room was made; nil when nobody waits for it
+	oldest  observe.Moment // of the entries whose frames were taken and not yet told of
+	subs    map[int64]*subscription
+	busy    int // messages and subscriptions without an answer
+	closed  bool
+	left    bool                   // the client was asked to leave
+	reason  *transport.ClosedError // why it was sent away, nil when it was not
+	rights  rights
 	// lastCall is closed when the newest call is answered.
 	lastCall <-chan struct{}
 	onClose  func()
@@ -150,7 +157,7 @@ var _ transport.Session = (*Session)(nil)
 func New(ctx context.Context, env *Env, shard *Shard, onClose func()) *Session {
 	s := &Session{
 		env: env, shard: shard, id: uuid.NewString(),
-		slots: make(chan struct{}, unanswered), wake: make(chan struct{}, 1),
+		slots: make(chan struct{}, unanswered), loads: make(chan struct{}, unanswered), wake: make(chan struct{}, 1),
 		subs: map[int64]*subscription{}, lastCall: noWait, onClose: onClose,
 	}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -173,6 +180,9 @@ func (s *Session) Receive(ctx context.Context, data []byte) error {
 	for line := range bytes.SplitSeq(data, []byte("\n")) {
 		if line = bytes.TrimSpace(line); len(line) == 0 {
 			continue
+		}
+		if err := s.room(ctx, s.env.MaxQueueBytes+chatter); err != nil {
+			return err
 		}
 		m, problem := wire.Parse(line)
 		if problem != nil {
@@ -242,7 +252,9 @@ func (s *Session) work(ctx context.Context, m wire.Message, f func()) error {
 		case <-s.ctx.Done():
 			return
 		}
-		f()
+		if s.room(s.ctx, s.env.MaxQueueBytes) == nil {
+			f()
+		}
 	}()
 	return nil
 }
@@ -295,39 +307,70 @@ func (s *Session) call(m wire.Message) {
 	}
 }
 
-// Close ends the session.
-func (s *Session) Close() { s.finishWith(nil, nil, gone) }
-
-// Abandon ends the session when nobody will take anything from it any more: what is queued is dropped.
-func (s *Session) Abandon() {
-	s.Close()
+// Close ends the session. Whoever calls it takes nothing any more.
+func (s *Session) Close() {
+	s.finishWith(nil, nil, gone)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.queue = nil
-	s.weigh()
+	s.queue, s.data, s.inFlight = nil, 0, 0
+	s.hold(-s.bytes)
 }
 
 // Finish ends the session with a last frame, which asks the client to connect again.
 func (s *Session) Finish(last *transport.Frame) { s.finishWith(nil, last, reconnect) }
 
-// Expel ends the session because of what its client did, or did not do, and asks it to come back after a while.
-func (s *Session) Expel(p *wire.Problem, after time.Duration) {
-	s.finishWith(func() { s.sent = &transport.ClosedError{Status: closeStatus(p), Code: p.Code} }, wire.Reconnect(after.Milliseconds(), p), p.Label())
+// Leave asks the client of a stream to connect again after a while. The session goes on, until Gone, so that the client can let the new
+// connection overlap with this one.
+func (s *Session) Leave(after time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.streams && !s.closed { // the answer to a round would tell it to come again at once
+		s.left = true
+		s.append(item{frame: wire.Reconnect(after.Milliseconds(), nil)})
+	}
 }
+
+// Gone ends the session of a client that was asked to leave.
+func (s *Session) Gone() {
+	s.mu.Lock()
+	told := s.left
+	s.mu.Unlock()
+	if told {
+		s.Finish(nil)
+	} else {
+		s.Finish(wire.Reconnect(0, nil))
+	}
+}
+
+// Expel ends the session because of what its client did, or did not do, and asks it to come back after a while. Of one that does not
+// take what waits for it, or for which there is no memory, nothing else is sent any more.
+func (s *Session) Expel(p *wire.Problem, after time.Duration) {
+	s.finishWith(func() {
+		if s.reason = (&transport.ClosedError{Status: closeStatus(p), Code: p.Code}); s.reason.Status == tryAgainLater {
+			s.drop(func(item) bool { return true })
+		}
+	}, wire.Reconnect(after.Milliseconds(), p), p.Label())
+}
+
+// The statuses with which a WebSocket is closed for a problem.
+const (
+	policyViolation = 1008
+	tryAgainLater   = 1013
+)
 
 // closeStatus is the status with which a WebSocket is closed for a problem.
 func closeStatus(p *wire.Problem) int {
 	switch p.Code {
 	case "too_slow", "overloaded":
-		return 1013 // try again later
+		return tryAgainLater
 	}
-	return 1008 // policy violation
+	return policyViolation
 }
 
 // closedError is what a transport is told once it has the last frame. The session's lock is held.
 func (s *Session) closedError() error {
-	if s.sent != nil {
-		return s.sent
+	if s.reason != nil {
+		return s.reason
 	}
 	return transport.ErrClosed
 }
@@ -352,6 +395,9 @@ func (s *Session) finishWith(before func(), last *transport.Frame, why string) {
 		s.append(item{frame: last})
 	}
 	s.closed = true
+	if s.env.Budget != nil {
+		s.env.Budget.leaving.Add(int64(s.bytes))
+	}
 	subs := s.subs
 	s.subs = nil
 	s.env.Subscriptions.Add(int64(-len(subs)))

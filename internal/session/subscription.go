@@ -129,7 +129,17 @@ func (sub *subscription) begin(l load) {
 	sub.forget()
 	sub.held = nil
 	round := sub.round
-	s.spawn(func() { s.start(sub, round, l.after, l.resume, l.reason) })
+	s.spawn(func() {
+		select {
+		case s.loads <- struct{}{}:
+			defer func() { <-s.loads }()
+		case <-s.ctx.Done():
+			return
+		}
+		if s.room(s.ctx, s.env.MaxQueueBytes) == nil {
+			s.start(sub, round, l.after, l.resume, l.reason)
+		}
+	})
 }
 
 // spawn runs f, which a poll waits for, on a goroutine of its own. The session's lock is held.
@@ -225,7 +235,7 @@ func (sub *subscription) Deliver(d *livequery.Delivery) {
 		before = s.shard.upto
 	}
 	sub.tell(d, before)
-	if s.bytes > s.env.MaxQueueBytes {
+	if s.full(s.env.MaxQueueBytes) {
 		s.overflow()
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"mime"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/swampline/live/transport"
 	"github.com/swampline/live/transport/internal/buffer"
@@ -36,12 +35,11 @@ func (st *stream) write(frames []*transport.Frame) error {
 }
 
 func (st *stream) send(data []byte) error {
-	st.deadline(time.Now().Add(st.timeout))
-	defer st.deadline(time.Time{})
-	if _, err := st.w.Write(data); err != nil {
+	defer st.paced.Lift()
+	if _, err := st.paced.Write(data); err != nil {
 		return err
 	}
-	return st.control.Flush()
+	return st.paced.Bound(st.control.Flush)
 }
 
 // event writes one event. Its parts need no escaping: a message is one line, types and cursors are words.

@@ -8,10 +8,12 @@ package sse
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
 	"github.com/swampline/live/transport"
+	"github.com/swampline/live/transport/internal/pace"
 	"github.com/swampline/live/transport/internal/pulse"
 )
 
@@ -37,6 +39,8 @@ func (Transport) Serve(w http.ResponseWriter, r *http.Request, s transport.Sessi
 	}
 	st := newStream(w, o.WriteTimeout)
 	st.tag = o.Tag
+	uncut := o.OnCut(st.paced.Cut)
+	defer uncut()
 	ctx := r.Context()
 	if len(o.Body) > 0 && s.Receive(ctx, o.Body) != nil && ctx.Err() != nil {
 		return
@@ -59,7 +63,13 @@ func (Transport) Serve(w http.ResponseWriter, r *http.Request, s transport.Sessi
 		return
 	}
 	st.open()
-	for err == nil && st.write(frames) == nil {
+	for err == nil {
+		if failed := st.write(frames); failed != nil {
+			if errors.Is(failed, pace.ErrTooSlow) {
+				s.TooSlow()
+			}
+			return
+		}
 		if o.Single && refusal(frames) != nil {
 			return
 		}
@@ -118,7 +128,7 @@ func flushes(w http.ResponseWriter) bool {
 type stream struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
-	timeout time.Duration
+	paced   *pace.Writer
 	tag     string // behind the ids of events
 	begun   bool
 }
@@ -126,14 +136,11 @@ type stream struct {
 // newStream lifts the deadline that the server set for the answer. The one for the request the server lifts itself, once the body is
 // read.
 func newStream(w http.ResponseWriter, timeout time.Duration) *stream {
-	st := &stream{w: w, control: http.NewResponseController(w), timeout: timeout}
-	st.deadline(time.Time{})
+	control := http.NewResponseController(w)
+	st := &stream{w: w, control: control, paced: pace.New(w.Write, control.SetWriteDeadline, timeout)}
+	st.paced.Lift()
 	return st
 }
-
-// deadline bounds the next write, where the writer can. It must not be left in place: over HTTP/2 a deadline that passes resets
-// the stream, whether or not something is being written.
-func (st *stream) deadline(t time.Time) { _ = st.control.SetWriteDeadline(t) }
 
 // open writes the header.
 func (st *stream) open() {

@@ -232,6 +232,56 @@ func TestClientThatDoesNotRead(t *testing.T) {
 		if d := time.Since(start); d != o.WriteTimeout {
 			t.Errorf("served for %v, want %v", d, o.WriteTimeout)
 		}
+		if !s.Slow() {
+			t.Error("the session was not told why")
+		}
+	})
+}
+
+func TestSlowClientIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 100_000
+		s, o := script.New(script.Frame("snapshot", "", strings.Repeat("x", size))), script.Options()
+		srv := script.Serve(t, sse.Transport{}, s, o)
+		c, err := srv.Dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		io.WriteString(c, "GET /live/ HTTP/1.1\r\nHost: pipe\r\n\r\n")
+		for range size / 1000 {
+			if _, err := io.ReadFull(c, make([]byte, 1000)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		if s.Closed() || s.Slow() {
+			t.Error("the session was ended")
+		}
+		c.Close()
+		s.Close()
+		srv.Wait()
+	})
+}
+
+func TestCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cut := context.WithCancel(t.Context())
+		s, o := script.New(script.Frame("hello", "", "{}")), script.Options()
+		o.Cut = ctx
+		srv := script.Serve(t, sse.Transport{}, s, o)
+		c, err := srv.Dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		io.WriteString(c, "GET /live/ HTTP/1.1\r\nHost: pipe\r\n\r\n")
+		start := time.Now()
+		time.AfterFunc(time.Second, cut)
+		srv.Wait()
+		if d := time.Since(start); d != time.Second || s.Slow() {
+			t.Errorf("served for %v (too slow: %v)", d, s.Slow())
+		}
 	})
 }
 

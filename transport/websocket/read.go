@@ -7,8 +7,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"time"
 
 	ws "github.com/coder/websocket"
+
+	"github.com/swampline/live/transport/internal/pace"
 )
 
 // patience is how many times the limit a message may measure before reading to its end is given up.
@@ -94,7 +97,8 @@ func (l *listener) Read(p []byte) (int, error) {
 // hijacker keeps the connection that the library takes over, so that a close handshake that the client does not answer can be cut short.
 type hijacker struct {
 	http.ResponseWriter
-	conn net.Conn
+	timeout time.Duration
+	conn    net.Conn
 }
 
 // able reports whether Hijack can work. The library must not find out after it has promised to switch protocols.
@@ -115,6 +119,17 @@ func (h *hijacker) able() bool {
 // Hijack implements http.Hijacker.
 func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
-	h.conn = conn
-	return conn, rw, err
+	if err != nil {
+		return nil, nil, err
+	}
+	h.conn = &paced{conn, pace.New(conn.Write, conn.SetWriteDeadline, h.timeout)}
+	return h.conn, bufio.NewReadWriter(rw.Reader, bufio.NewWriter(h.conn)), nil
 }
+
+// paced is a connection to a client that may be slow.
+type paced struct {
+	net.Conn
+	writer *pace.Writer
+}
+
+func (p *paced) Write(data []byte) (int, error) { return p.writer.Write(data) }

@@ -80,7 +80,7 @@ type conn struct {
 
 // accept does the handshake. What goes wrong in it has been answered.
 func accept(w http.ResponseWriter, r *http.Request, s transport.Session, o transport.Options) (*conn, error) {
-	h := &hijacker{ResponseWriter: w}
+	h := &hijacker{ResponseWriter: w, timeout: o.WriteTimeout}
 	if !h.able() {
 		transport.Unavailable(w, http.StatusNotImplemented,
 			"a WebSocket cannot be opened here: it needs HTTP/1.1, and a ResponseWriter with Hijack or Unwrap")
@@ -104,6 +104,8 @@ func (c *conn) run() {
 	var reader sync.WaitGroup
 	reader.Go(c.read)
 	pings := pulse.Start(c.options.NextPing, c.ping)
+	uncut := c.options.OnCut(func() { c.cancel(); c.net.Close() })
+	defer uncut()
 	c.write()
 	c.session.Close()
 	c.cancel()

@@ -307,6 +307,60 @@ func TestDeadClients(t *testing.T) {
 				if !s.Closed() {
 					t.Error("the session is open after its client has gone")
 				}
+				if s.Slow() != !test.reads {
+					t.Errorf("the session was told that its client is too slow: %v", s.Slow())
+				}
+			})
+		})
+	}
+}
+
+func TestSlowClientIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, o := script.New(), script.Options()
+		o.PingInterval, o.PongTimeout = time.Hour, time.Hour
+		srv := script.Serve(t, websocket.Transport{}, s, o)
+		c := deaf(t, srv)
+		defer c.Close()
+		const size = 100_000
+		s.Push(script.Frame("snapshot", "", strings.Repeat("x", size)))
+		start := time.Now()
+		for range size / 1000 { // a kilobyte a second
+			if _, err := io.ReadFull(c, make([]byte, 1000)); err != nil {
+				t.Fatalf("after %v: %v", time.Since(start), err)
+			}
+			time.Sleep(time.Second)
+		}
+		if s.Closed() || s.Slow() {
+			t.Error("the session was ended")
+		}
+		c.Close()
+		srv.Wait()
+	})
+}
+
+func TestCutWhileWritingAndClosing(t *testing.T) {
+	for name, act := range map[string]func(s *script.Session){
+		"writing": func(s *script.Session) { s.Push(script.Frame("a", "", "1")) },
+		"closing": func(s *script.Session) { s.Close() },
+		"waiting": func(s *script.Session) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cut := context.WithCancel(t.Context())
+				s, o := script.New(), script.Options()
+				o.Cut = ctx
+				srv := script.Serve(t, websocket.Transport{}, s, o)
+				c := deaf(t, srv)
+				defer c.Close()
+				synctest.Wait()
+				act(s)
+				time.AfterFunc(time.Second, cut)
+				start := time.Now()
+				srv.Wait()
+				if d := time.Since(start); d != time.Second {
+					t.Errorf("served for %v", d)
+				}
 			})
 		})
 	}

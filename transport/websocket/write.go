@@ -1,13 +1,13 @@
 package websocket
 
 import (
-	"context"
 	"errors"
 
 	ws "github.com/coder/websocket"
 
 	"github.com/swampline/live/transport"
 	"github.com/swampline/live/transport/internal/buffer"
+	"github.com/swampline/live/transport/internal/pace"
 )
 
 // write sends what the session has until the session is closed or the socket is to be.
@@ -54,14 +54,17 @@ func batch(frames []*transport.Frame) int {
 	return len(frames)
 }
 
-// send writes frames as one text message. The library closes the socket when the time is up.
-func (c *conn) send(frames []*transport.Frame) error {
-	ctx, cancel := context.WithTimeout(c.ctx, c.options.WriteTimeout)
-	defer cancel()
+// send writes frames as one text message. The connection finds out when the client does not take it.
+func (c *conn) send(frames []*transport.Frame) (err error) {
 	c.writing.Store(true)
-	defer c.writing.Store(false)
+	defer func() {
+		c.writing.Store(false)
+		if errors.Is(err, pace.ErrTooSlow) {
+			c.session.TooSlow()
+		}
+	}()
 	if len(frames) == 1 {
-		return c.socket.Write(ctx, ws.MessageText, frames[0].Data)
+		return c.socket.Write(c.ctx, ws.MessageText, frames[0].Data)
 	}
 	b := buffer.Get()
 	defer buffer.Put(b)
@@ -71,5 +74,5 @@ func (c *conn) send(frames []*transport.Frame) error {
 		}
 		b.Write(f.Data)
 	}
-	return c.socket.Write(ctx, ws.MessageText, b.Bytes())
+	return c.socket.Write(c.ctx, ws.MessageText, b.Bytes())
 }

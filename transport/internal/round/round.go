@@ -3,6 +3,7 @@ package round
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/swampline/live/transport"
 	"github.com/swampline/live/transport/internal/buffer"
+	"github.com/swampline/live/transport/internal/pace"
 )
 
 // Serve hands the session what the request says, waits for one round and answers with it.
@@ -17,8 +19,10 @@ func Serve(w http.ResponseWriter, r *http.Request, s transport.Session, o transp
 	defer s.Close()
 	// The server's WriteTimeout began with the request. Waiting is no writing, and over HTTP/2 the stream would be reset in the
 	// middle of it. A writer without deadlines has none to lift.
-	control := http.NewResponseController(w)
-	_ = control.SetWriteDeadline(time.Time{})
+	paced := pace.New(w.Write, http.NewResponseController(w).SetWriteDeadline, o.WriteTimeout)
+	paced.Lift()
+	uncut := o.OnCut(paced.Cut)
+	defer uncut()
 
 	if len(o.Body) > 0 && s.Receive(r.Context(), o.Body) != nil && r.Context().Err() != nil {
 		return
@@ -27,35 +31,48 @@ func Serve(w http.ResponseWriter, r *http.Request, s transport.Session, o transp
 	if r.Context().Err() != nil {
 		return
 	}
-	_ = control.SetWriteDeadline(time.Now().Add(o.WriteTimeout))
+	paced.Begin() // the last deadline stays, for what is left in the server's buffer
+	out := slow{w, paced}
 	switch {
 	case err != nil || len(frames) == 0:
 		transport.Unavailable(w, http.StatusServiceUnavailable, "the server is shutting down")
+		return
 	case o.Single:
-		single(w, r, frames)
+		err = single(out, r, frames)
 	default:
-		many(w, frames)
+		err = many(out, frames)
+	}
+	if errors.Is(err, pace.ErrTooSlow) {
+		s.TooSlow()
 	}
 }
 
+// slow is the answer to a client that may be slow.
+type slow struct {
+	http.ResponseWriter
+	paced *pace.Writer
+}
+
+func (s slow) Write(data []byte) (int, error) { return s.paced.Write(data) }
+
 // many answers with one message a line.
-func many(w http.ResponseWriter, frames []*transport.Frame) {
+func many(w http.ResponseWriter, frames []*transport.Frame) error {
 	b := buffer.Get()
 	defer buffer.Put(b)
 	for _, f := range frames {
 		b.Write(f.Data)
 		b.WriteByte('\n')
 	}
-	answer(w, "application/x-ndjson", b.Bytes())
+	return answer(w, "application/x-ndjson", b.Bytes())
 }
 
 // single answers with one object: what went wrong, the newest full set of rows, or all changes in one.
-func single(w http.ResponseWriter, r *http.Request, frames []*transport.Frame) {
+func single(w http.ResponseWriter, r *http.Request, frames []*transport.Frame) error {
 	var rows *transport.Frame
 	for _, f := range frames {
 		if f.Problem != nil {
 			transport.WriteProblem(w, f.Status, f.Problem)
-			return
+			return nil
 		}
 		if f.Type == "snapshot" || f.Type == "resync" || f.Type == "count" {
 			rows = f
@@ -68,10 +85,10 @@ func single(w http.ResponseWriter, r *http.Request, frames []*transport.Frame) {
 		b.Write(rows.Data)
 	} else if !merge(b, r, frames) {
 		transport.Unavailable(w, http.StatusServiceUnavailable, "the server is shutting down")
-		return
+		return nil
 	}
 	b.WriteByte('\n')
-	answer(w, "application/json", b.Bytes())
+	return answer(w, "application/json", b.Bytes())
 }
 
 // merge writes all changes, or all messages, as one. It reports false when no frame says up to where: the round was cut short.
@@ -110,11 +127,12 @@ func before(cursor, other string) bool {
 	return strings.HasPrefix(other, epoch+".") && cursor < other
 }
 
-func answer(w http.ResponseWriter, contentType string, body []byte) {
+func answer(w http.ResponseWriter, contentType string, body []byte) error {
 	h := w.Header()
 	h.Set("Content-Type", contentType)
 	if h.Get("Cache-Control") == "" { // the hub may allow a list to be revalidated
 		h.Set("Cache-Control", "no-store")
 	}
-	w.Write(body)
+	_, err := w.Write(body)
+	return err
 }

@@ -28,6 +28,7 @@ type Session struct {
 	head     int
 	received []string
 	large    int
+	slow     bool
 }
 
 var _ transport.Session = (*Session)(nil)
@@ -54,6 +55,18 @@ func (s *Session) Receive(ctx context.Context, data []byte) error {
 		return s.OnReceive(ctx, string(data))
 	}
 	return nil
+}
+
+// TooSlow implements transport.Session.
+func (s *Session) TooSlow() {
+	s.change(func() { s.slow = true; s.closed = true })
+}
+
+// Slow reports whether TooSlow was called.
+func (s *Session) Slow() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.slow
 }
 
 // TooLarge implements transport.Session.
