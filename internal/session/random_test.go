@@ -7,7 +7,6 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"github.com/swampline/live/broker/memory"
 	"github.com/swampline/live/internal/mirror"
 	"github.com/swampline/live/internal/record"
+	"github.com/swampline/live/internal/seed"
 )
 
 // disorder says what happens in a round of TestRandom.
@@ -28,6 +28,7 @@ type disorder struct {
 	put           bool // publishers often do not know what the row was
 	overtake      bool // writers share rows, and publish in another order than they commit
 	fail          bool // the broker cannot be reached, from time to time
+	rights        bool // rights change
 	window, queue int
 }
 
@@ -54,16 +55,12 @@ func TestRandom(t *testing.T) {
 	} else if testing.Short() {
 		budget = time.Second
 	}
-	seed, fixed := rand.Uint64(), false
-	if s := os.Getenv("LIVE_TEST_SEED"); s != "" {
-		seed, _ = strconv.ParseUint(s, 10, 64)
-		fixed = true
-	}
+	first, fixed := seed.First(t)
 	for _, d := range disorders {
 		t.Run(strings.ReplaceAll(d.name, " ", "-"), func(t *testing.T) {
 			rounds := 0
 			for until := time.Now().Add(budget / time.Duration(len(disorders))); rounds < 1 || time.Now().Before(until); rounds++ {
-				of := seed
+				of := first
 				if !fixed {
 					of += uint64(rounds)
 				}
@@ -86,6 +83,8 @@ type chaos struct {
 	// said counts the messages of each writer on each channel.
 	mu   sync.Mutex
 	said map[string]int
+	// scope is what everybody may see in the end; empty for all.
+	scope string
 }
 
 const (
@@ -339,7 +338,11 @@ func (w *walker) check() {
 			continue
 		}
 		if filter[0] == '{' {
-			w.client.hub.agrees(w.chaos.t, feed, filter)
+			visible := filter
+			if w.scope != "" {
+				visible = `[{"not":[{"not":` + filter + `},{"not":` + w.scope + `}]}]`
+			}
+			w.client.hub.agrees(w.chaos.t, feed, visible)
 		} else {
 			w.messages(feed, filter)
 		}
@@ -360,6 +363,8 @@ func (w *walker) needed(reason string) bool {
 	switch reason {
 	case "epoch":
 		return w.reset
+	case "rights":
+		return w.rights
 	case "history", "overflow":
 		return w.trim
 	}
