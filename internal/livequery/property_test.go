@@ -127,12 +127,11 @@ func TestEveryClientEndsWithTheDatabase(t *testing.T) {
 // FuzzStream lets the fuzzer choose what happens.
 func FuzzStream(f *testing.F) {
 	for i := range kinds {
-		f.Add(uint8(i), chosen(uint64(i), 600))
+		f.Add(uint8(i), seed.Some(uint64(i), 600))
 	}
 	f.Fuzz(func(t *testing.T, of uint8, choices []byte) {
 		k := kinds[int(of)%len(kinds)]
-		s := &schedule{choices: choices}
-		w := &world{t: t, rand: rand.New(s), kind: k}
+		w := &world{t: t, rand: rand.New(seed.From(choices)), kind: k}
 		w.run(min(len(choices), 300))
 		if w.resyncs > 0 && !k.resyncs {
 			t.Errorf("%d resyncs, and history reached back to every cursor", w.resyncs)

@@ -137,11 +137,10 @@ func TestWindowsEndWithTheDatabase(t *testing.T) {
 // FuzzWindows lets the fuzzer choose what happens to windows.
 func FuzzWindows(f *testing.F) {
 	for i := range paneKinds {
-		f.Add(uint8(i), chosen(uint64(i), 900))
+		f.Add(uint8(i), seed.Some(uint64(i), 900))
 	}
 	f.Fuzz(func(t *testing.T, of uint8, choices []byte) {
-		s := &schedule{choices: choices}
-		w := &panes{t: t, rand: rand.New(s), kind: paneKinds[int(of)%len(paneKinds)]}
+		w := &panes{t: t, rand: rand.New(seed.From(choices)), kind: paneKinds[int(of)%len(paneKinds)]}
 		w.run(min(len(choices), 400))
 		if t.Failed() {
 			t.Log(w.kind.name + "\n" + strings.Join(w.trace, "\n"))
@@ -633,5 +632,39 @@ func TestTheCreationOfAListedRowIsToldWithWhatIsBeyond(t *testing.T) {
 		if len(told) != 1 || told[0].more == nil || len(told[0].items) != 1 {
 			t.Errorf("row %d: told %+v", r.id, told)
 		}
+	}
+}
+
+// Between the wish for more rows and the read of them the log may bring enough: then none is read, and not all without a limit.
+func TestAWindowThatIsFullAgainWantsNothing(t *testing.T) {
+	h := newHub(t)
+	wishes := 0
+	h.stream.Fetch = func(*Query) { wishes++ }
+	order, err := where.ParseOrder("id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := h.stream.Acquire(Spec{Predicate: h.stream.bind(t, `{}`), Order: order, Limit: 1}, h.position)
+	last := thing{id: 100, version: 1}
+	page := Page{Rows: h.reads(last), At: h.position()}
+	page.Rows[0].Values = h.stream.Schema.values(last.fields())
+	page.Last = page.Rows[0].Row
+	if _, ok := h.stream.Fill(q, page, nil, h.position()); !ok || wishes != 1 {
+		t.Fatalf("%v, %d wishes", ok, wishes)
+	}
+	if _, n, ok := h.stream.Wanted(q); !ok || n < 1 {
+		t.Errorf("%d rows are wanted, %v", n, ok)
+	}
+	for i := range int64(16) { // as many as it keeps
+		h.publish(created(thing{id: i, version: 1}))
+	}
+	if _, n, ok := h.stream.Wanted(q); ok {
+		t.Errorf("%d rows are wanted", n)
+	}
+	for i := range int64(16) {
+		h.publish(deleted(thing{id: i, version: 1}))
+	}
+	if _, _, ok := h.stream.Wanted(q); !ok || wishes != 2 {
+		t.Errorf("it runs low again: %v, %d wishes", ok, wishes)
 	}
 }
