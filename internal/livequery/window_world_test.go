@@ -86,7 +86,6 @@ type pane struct {
 	held    map[string]struct{}
 	old     *Backfill
 	page    *Page // that was read and is not yet told
-	listAt  int
 }
 
 func (p *pane) feed() *mirror.Feed { return p.all.Feeds[1] }

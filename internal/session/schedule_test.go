@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"math/rand/v2"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,17 +23,23 @@ var schedules = append([]disorder{
 // theirs, unless the schedule waits for them.
 func TestSchedules(t *testing.T) {
 	first, only := seed.First(t)
+	rounds, long := uint64(20), time.Duration(0)
+	if os.Getenv("LIVE_TEST_LONG") != "" {
+		long = 20 * time.Second
+	}
+	if only {
+		rounds, long = 1, 0
+	}
 	for i, d := range schedules {
 		t.Run(d.name, func(t *testing.T) {
-			for n := range uint64(20) {
+			n, until := uint64(0), time.Now().Add(long)
+			for ; n < rounds || time.Now().Before(until); n++ {
 				synctest.Test(t, func(t *testing.T) { play(t, d, seed.Some(first+n+uint64(i)<<32, 500)) })
 				if t.Failed() {
 					t.Fatalf("run it again with LIVE_TEST_SEED=%d", first+n)
 				}
-				if only {
-					return
-				}
 			}
+			t.Logf("%d rounds", n)
 		})
 	}
 }
