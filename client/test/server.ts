@@ -293,7 +293,8 @@ export class Server {
       case "call": {
         const known = m.mutation && this.memory.get(m.mutation);
         if (known) return [{ ...known, id: m.id } as ServerMessage];
-        if (m.retry && parseInt(m.retry.split(".")[1]!, 36) < this.floor) {
+        const [epoch, pos] = (m.retry ?? "").split(".");
+        if (m.retry && (epoch !== this.epoch || parseInt(pos!, 36) < this.floor)) {
           return [{ type: "error", id: m.id, problem: { status: 409, code: "unknown_outcome" } }];
         }
         const answer = this.call(m);
