@@ -50,7 +50,7 @@ export abstract class PostLink implements Link {
   /** An attempt failed. Where one that got through only has to wait, that is no fault of the link and no news: once it is tried again. */
   protected _failed(e: unknown, through: unknown, again: () => void): void {
     const error = asError(e), feeds = [...this._client._feeds];
-    if (error.code === "batch_too_large" && feeds.length) {
+    if (/^(batch|message)_too_large/.test(error.code) && feeds.length) {
       // The newest have no place in a request, so they wait as they would for a place in a session.
       for (const f of feeds.slice(feeds.length > MOST ? MOST : feeds.length / 2)) f._refused({ ...error, status: 429 });
       again();

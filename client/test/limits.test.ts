@@ -339,6 +339,21 @@ test("more subscriptions than a request may hold: the newest wait, the others li
   }
 });
 
+test("subscriptions that are too long for one request: some live, and the connection does", async () => {
+  const server = new Server(), clock = new Clock();
+  const fetch = async (url: string, init: RequestInit) => {
+    if (String(init.body).length <= 4000) return server.fetch(url, init);
+    return Response.json({ status: 413, code: "message_too_large" }, { status: 413, headers: { "Content-Type": "application/problem+json" } });
+  };
+  const live = connect("http://host.test/live/", { transport: "longpoll", fetch: fetch as never, storage: null, env: clock.env });
+  const lists = Array.from({ length: 9 }, (_, i) => live.list<Todo>("todos", { where: { title: String(i).repeat(700) } }));
+  for (const l of lists) l.subscribe(() => {});
+  await clock.advance(200);
+  assert.deepEqual(lists.map(l => `${l.status.state} ${l.status.error?.code}`), lists.map((_, i) => (i < 4 ? "live undefined" : "loading message_too_large")));
+  assert.ok(live.status.current.connected);
+  live.close();
+});
+
 test("an absurd time is not over at once", async () => {
   const s = new Script();
   s.live.list("todos").subscribe(() => {});
