@@ -149,7 +149,8 @@ async function run(seed: number): Promise<void> {
     assert.ok(windowed.rows.length >= Math.min(2, first.length));
   }
   const made = server.log.flatMap(e => e.mutation ?? []);
-  assert.equal(new Set(made).size, made.length, "no write is done twice");
+  // A server that lost its memory does again what arrives again, very late.
+  if (!causes.has("epoch")) assert.equal(new Set(made).size, made.length, "no write is done twice");
 
   const concerns = server.log.filter(e => !e.channel && !e.stale && (open(e.was) || open(e.now)));
   let last = -1;
