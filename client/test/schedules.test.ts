@@ -120,12 +120,12 @@ async function run(seed: number): Promise<void> {
   const truth = () => [...server.rows.values()].filter(open);
   const by = (sign: number) => (a: WireRow, b: WireRow) => sign * (Number(a.fields["n"]) - Number(b.fields["n"])) || Number(a.key) - Number(b.key);
   const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
-  const quiet = () => place((list as unknown as { _cursor?: string })._cursor ?? ".") === server.pos && same(list.rows, truth().sort(by(1)).map(r => r.fields)) && writes.every(w => w.is !== "waits") && count.value === truth().length
+  const quiet = () => live.status.current.connected && place((list as unknown as { _cursor?: string })._cursor ?? ".") === server.pos && same(list.rows, truth().sort(by(1)).map(r => r.fields)) && writes.every(w => w.is !== "waits") && count.value === truth().length
     && (!watching || everything.rows.length === server.rows.size) && (heard.at(-1)?.n === undefined || heard.at(-1)!.n === published);
   const arrive = async () => {
     do await settle(2); while (net.step());
   };
-  for (let i = 0, well = 0; i < 80 && well < 2; i++) {
+  for (let i = 0, well = 0; i < 120 && well < 2; i++) {
     for (const c of net.conns) c.frozen = false;
     await arrive();
     // Once more after all is well: nothing that comes late may change that.
