@@ -160,8 +160,12 @@ func (w *Window) apply(d *Delivery) {
 		if t.change == nil {
 			t.was = w.byKey[p.change.key]
 		}
+		holds := within
+		if held := w.byKey[p.change.key]; held == nil || older(p.change.number, held.number) {
+			holds = w.covers // the database was ahead of the log: who came by the log may hold more than the window shows
+		}
 		_, now, ok := w.take(p.change, p.verdict)
-		if was, other, _ := p.change.seen(within); was || other {
+		if was, other, _ := p.change.seen(holds); was || other {
 			t.seen = true
 		}
 		if !ok && w.byKey[p.change.key] != nil {

@@ -667,3 +667,33 @@ func TestAWindowThatIsFullAgainWantsNothing(t *testing.T) {
 		t.Errorf("it runs low again: %v, %d wishes", ok, wishes)
 	}
 }
+
+// A member that came by the log holds, in place of what a list did not show any more, a row that the log has yet to tell of. It must be told
+// though the row's place is beyond what the window shows by then.
+func TestARowThatAWindowLackedLeaves(t *testing.T) {
+	h := newHub(t)
+	order, err := where.ParseOrder("id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := h.stream.Acquire(Spec{Predicate: h.stream.bind(t, `{}`), Order: order, Limit: 1}, h.position)
+	gone, shown, above := thing{id: 5, version: 1}, thing{id: 18, version: 1}, thing{id: 2, version: 1}
+	page := Page{Rows: h.reads(shown), At: h.position()}
+	page.Rows[0].Values = h.stream.Schema.values(shown.fields())
+	h.stream.Prime(q, page.Rows, h.position())
+	if _, ok := h.stream.Fill(q, page, nil, h.position()); !ok {
+		t.Fatal("not filled")
+	}
+	var told []*Delivery
+	for _, c := range []record.Change{created(above), deleted(gone)} {
+		h.log = append(h.log, nil)
+		change, err := h.stream.Resolve(&c, h.position())
+		if err != nil {
+			t.Fatal(err)
+		}
+		told = append(told, h.stream.Match(&Entry{Position: h.position(), Changes: []*Change{change}}, broker.Position{}, nil)...)
+	}
+	if len(told) != 2 || len(told[1].items) == 0 || told[1].items[0].verdict != Delete || told[1].more == nil {
+		t.Fatalf("told %+v", told)
+	}
+}

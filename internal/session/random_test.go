@@ -64,10 +64,10 @@ func TestRandom(t *testing.T) {
 				if !fixed {
 					of += uint64(rounds)
 				}
-				synctest.Test(t, func(t *testing.T) { newChaos(t, d, of).run() })
-				if t.Failed() {
-					t.Fatalf("run it again with LIVE_TEST_SEED=%d", of)
-				}
+				synctest.Test(t, func(t *testing.T) {
+					defer again(t, of)
+					newChaos(t, d, of).run()
+				})
 			}
 			t.Logf("%d rounds", rounds)
 		})

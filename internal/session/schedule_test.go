@@ -34,13 +34,20 @@ func TestSchedules(t *testing.T) {
 		t.Run(d.name, func(t *testing.T) {
 			n, until := uint64(0), time.Now().Add(long)
 			for ; n < rounds || time.Now().Before(until); n++ {
-				synctest.Test(t, func(t *testing.T) { play(t, d, seed.Some(first+n+uint64(i)<<32, 500)) })
-				if t.Failed() {
-					t.Fatalf("run it again with LIVE_TEST_SEED=%d", first+n)
-				}
+				synctest.Test(t, func(t *testing.T) {
+					defer again(t, first+n)
+					play(t, d, seed.Some(first+n+uint64(i)<<32, 500))
+				})
 			}
 			t.Logf("%d rounds", n)
 		})
+	}
+}
+
+// again says how a round that failed is played again. Its bubble ends the test.
+func again(t *testing.T, seed uint64) {
+	if t.Failed() {
+		t.Logf("run it again with LIVE_TEST_SEED=%d", seed)
 	}
 }
 
