@@ -235,7 +235,7 @@ func TestWriteThatAnotherNodeDidIsNotDoneAgain(t *testing.T) {
 	}
 	here, there := newBench(t, live.Options{Broker: log}, m, chat()), newBench(t, live.Options{Broker: log}, n, chat())
 	start := head(t, log)
-	there.say(`{"type":"ping","id":1}`)
+	there.say(`{"type":"subscribe","id":1,"router":"memos"}`) // which waits until the hub follows the log
 	if answer := here.say(create)[0]; !strings.Contains(answer, `"result"`) {
 		t.Fatal(answer)
 	}
@@ -321,7 +321,7 @@ func TestWriteThatPublishesNothingIsKnownToOtherNodes(t *testing.T) {
 	var n atomic.Int64
 	here, there := newBench(t, live.Options{Broker: log}, quiet(&n)), newBench(t, live.Options{Broker: log}, quiet(&n))
 	here.serve, there.serve = suppressing(here), suppressing(there)
-	there.say(`{"type":"ping","id":1}`)
+	there.say(`{"type":"subscribe","id":1,"router":"memos"}`) // which waits until the hub follows the log
 	start := head(t, log)
 	const remove = `{"type":"call","id":7,"router":"memos","verb":"delete","key":"1","version":4,"mutation":"` + mutation + `"}`
 	equal(t, "first", here.say(remove)[0], `{"type":"result","id":7}`)
