@@ -64,7 +64,7 @@ func (b *Bucket) Take(n int) (wait time.Duration, ok bool) {
 }
 
 // Table holds a bucket for each of many names. Its memory is bounded: a bucket that is full again is forgotten, and when there are too many
-// that are not, some other is, whose name then has a full one. Its methods may be called by any goroutine.
+// that are not, some others are, whose names then have full ones. Its methods may be called by any goroutine.
 type Table struct {
 	limit Limit
 	most  int
@@ -102,8 +102,8 @@ func (t *Table) Take(name string, n int) (wait time.Duration, ok bool) {
 	return wait, ok
 }
 
-// forget drops the buckets that are full, and if there is no room even so, any one. Looking at all costs as much as coming to so many did:
-// the next look is at twice the number that is left.
+// forget drops the buckets that are full, and if there is little room even so, any others. Looking at all costs as much as coming to so
+// many did: the next look is at twice the number that is left, or when the room is used up.
 func (t *Table) forget(now time.Duration) {
 	for name, b := range t.buckets {
 		if time.Duration(b) <= now {
@@ -111,7 +111,7 @@ func (t *Table) forget(now time.Duration) {
 		}
 	}
 	for name := range t.buckets {
-		if len(t.buckets) < t.most {
+		if len(t.buckets) <= t.most/8*7 {
 			break
 		}
 		delete(t.buckets, name)
