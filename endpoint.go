@@ -159,9 +159,9 @@ func (e *endpoint) predicate(ctx context.Context, v *view, m wire.Message) (*whe
 	var asked where.Where
 	switch {
 	case m.Params != nil:
-		asked, err = where.ParseQuery(m.Params, where.Limits{})
+		asked, err = where.ParseQuery(m.Params, e.hub.options.Limits.filter())
 	case m.Where != nil:
-		asked, err = where.ParseJSON(m.Where, where.Limits{})
+		asked, err = where.ParseJSON(m.Where, e.hub.options.Limits.filter())
 	}
 	if err != nil {
 		return nil, e.filterProblem(v, err)

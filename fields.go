@@ -25,7 +25,7 @@ type field struct {
 }
 
 var (
-	fieldName  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
+	fieldName  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,163}$`)
 	tagOptions = "key, version, write, filter or scope"
 )
 

@@ -2,9 +2,7 @@ package live
 
 import (
 	"cmp"
-	"errors"
-	"io"
-	"mime"
+	"fmt"
 	"net/http"
 	"net/url"
 	"path"
@@ -22,6 +20,9 @@ import (
 
 // serve hands a request to what its URL names.
 func (h *Hub) serve(w http.ResponseWriter, r *http.Request, to route) error {
+	if long := h.options.Limits.URLBytes; len(r.URL.Path)+len(r.URL.RawQuery) > long {
+		return wire.NewProblem(http.StatusRequestURITooLong, "url_too_long", fmt.Sprintf("a URL may have %d bytes: POST what does not fit", long))
+	}
 	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil { // Query would drop what it cannot read, and with it a filter
 		return wire.NewProblem(http.StatusBadRequest, "malformed_message", "the query string cannot be read")
 	}
@@ -143,42 +144,6 @@ func cutPrefix(segments, prefix []string) (rest []string, ok bool) {
 	return segments[len(prefix):], true
 }
 
-// admit refuses requests that web pages of other origins make, on every transport alike, and lets the permitted ones read the
-// answers (CORS). It reports whether the request goes on.
-func (h *Hub) admit(w http.ResponseWriter, r *http.Request) bool {
-	origin := r.Header.Get("Origin")
-	permitted := origin != "" && slices.Contains(h.options.Origins, origin)
-	if len(h.options.Origins) > 0 {
-		w.Header().Add("Vary", "Origin")
-	}
-	if permitted {
-		w.Header().Set("Access-Control-Allow-Origin", origin)
-		w.Header().Set("Access-Control-Allow-Credentials", "true")
-		w.Header().Set("Access-Control-Expose-Headers", "ETag, Location, Live-Cursor")
-		if r.Method == http.MethodOptions {
-			w.Header().Set("Access-Control-Allow-Methods", "GET, POST, PATCH, DELETE")
-			w.Header().Set("Access-Control-Allow-Headers", "Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Authorization")
-			w.Header().Set("Access-Control-Max-Age", "600")
-			w.WriteHeader(http.StatusNoContent)
-			return false
-		}
-		return true
-	}
-	foreign := origin != "" && !sameHost(origin, r.Host) ||
-		origin == "" && r.Header.Get("Sec-Fetch-Site") == "cross-site" && r.Header.Get("Sec-Fetch-Mode") != "navigate"
-	if foreign {
-		h.refuse(w, wire.NewProblem(http.StatusForbidden, "forbidden_origin",
-			"a page of another origin may not use this: list it in live.Options.Origins"))
-	}
-	return !foreign
-}
-
-// sameHost reports whether an Origin header names the host that the request was sent to.
-func sameHost(origin, host string) bool {
-	u, err := url.Parse(origin)
-	return err == nil && u.Host != "" && strings.EqualFold(u.Host, host)
-}
-
 // serveRoot serves the messages of the protocol: many subscriptions over one connection.
 func (h *Hub) serveRoot(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
@@ -214,16 +179,21 @@ func (h *Hub) drain(w http.ResponseWriter, r *http.Request, first *wire.Message,
 		if !t.Accepts(r) {
 			continue
 		}
-		s, err := h.openSession(r, t)
+		name := t.Name()
+		s, err := h.openSession(r, name)
 		if err != nil {
 			return err
 		}
 		defer s.Close()
-		if name := t.Name(); name == "websocket" || name == "sse" && first == nil {
+		s.Whole = body != nil
+		if name == "websocket" || name == "sse" && first == nil {
 			s.Hello()
 			if h.engine.Degraded() {
 				s.Tell(wire.Status(true))
 			}
+		}
+		if name == "websocket" && first == nil {
+			s.Expect(h.options.Limits.FirstMessage)
 		}
 		if first != nil {
 			if err := s.Handle(r.Context(), *first); err != nil {
@@ -233,7 +203,8 @@ func (h *Hub) drain(w http.ResponseWriter, r *http.Request, first *wire.Message,
 		t.Serve(w, r, s, transport.Options{
 			Body: body, Single: first != nil, Tag: h.tag(r, first), Wait: wait, MaxMessageBytes: h.options.MaxMessageBytes,
 			PingInterval: h.options.PingInterval, PongTimeout: h.options.PongTimeout, WriteTimeout: h.options.WriteTimeout,
-			Cut: h.waits,
+			Cut:            h.waits,
+			ReceiveTimeout: h.options.Limits.Receive,
 		})
 		return nil
 	}
@@ -283,28 +254,7 @@ func tagOf(r *http.Request) string {
 // isUpgrade reports whether the client asks for a WebSocket. Curl asks for h2c with the same header.
 func isUpgrade(r *http.Request) bool { return websocket.Transport{}.Accepts(r) }
 
-// body reads a request's body of one of the media types.
-func (h *Hub) body(w http.ResponseWriter, r *http.Request, types ...string) ([]byte, error) {
-	given, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || !slices.Contains(types, given) {
-		return nil, wire.NewProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "want Content-Type: "+types[0])
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.options.MaxMessageBytes))
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return nil, wire.TooLarge(h.options.MaxMessageBytes)
-	}
-	if err != nil {
-		return nil, wire.NewProblem(http.StatusBadRequest, "malformed_message", "the body ended early")
-	}
-	return body, nil
-}
-
 func methodNotAllowed(w http.ResponseWriter, allow string) error {
 	w.Header().Set("Allow", allow)
 	return wire.NewProblem(http.StatusMethodNotAllowed, "method_not_allowed", "this URL takes "+cmp.Or(allow, "no method"))
-}
-
-func writeProblem(w http.ResponseWriter, p *wire.Problem) {
-	transport.WriteProblem(w, p.Status, p.JSON())
 }

@@ -3,7 +3,6 @@ package live_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -11,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/swampline/live"
-	"github.com/swampline/live/transport/transporttest"
 )
 
 // place is a model with text keys, for URLs.
@@ -220,74 +218,6 @@ func TestWaitIsSeconds(t *testing.T) {
 	}
 }
 
-func TestPagesOfOtherOriginsAreRefused(t *testing.T) {
-	const forbidden = `{"title":"Forbidden","status":403,"code":"forbidden_origin","detail":"a page of another origin may not use this: list it in live.Options.Origins"}`
-	closed := newBench(t, live.Options{}, desk())
-	open := newBench(t, live.Options{Origins: []string{"https://app.example.net"}}, desk())
-	for _, test := range []struct {
-		origin, site, mode string
-		closed, open       bool // whether it is let in
-	}{
-		{"", "", "", true, true},
-		{"http://example.com", "same-origin", "cors", true, true},
-		{"https://EXAMPLE.com", "", "", true, true},
-		{"http://example.com:8080", "", "", false, false},
-		{"https://example.com.evil.net", "", "", false, false},
-		{"https://evil.net", "cross-site", "cors", false, false},
-		{"null", "cross-site", "cors", false, false},
-		{"example.com", "", "", false, false},
-		{"https://app.example.net", "cross-site", "cors", false, true},
-		{"http://app.example.net", "cross-site", "cors", false, false},
-		{"https://app.example.net:443", "", "", false, false},
-		{"", "cross-site", "no-cors", false, false},
-		{"", "cross-site", "navigate", true, true},
-		{"", "same-site", "cors", true, true},
-		{"", "none", "navigate", true, true},
-	} {
-		for b, in := range map[*bench]bool{closed: test.closed, open: test.open} {
-			headers := []string{"Origin", test.origin, "Sec-Fetch-Site", test.site, "Sec-Fetch-Mode", test.mode, "If-Match", "4"}
-			for _, r := range [][3]string{{"GET", "/live/memos", ""}, {"GET", "/live/memos/1", ""}, {"POST", "/live/", `{"type":"ping","id":1}`},
-				{"PATCH", "/live/memos/2", "{}"}, {"GET", "/live/memos?cursor=0", ""}, {"GET", "/live/no", ""}} {
-				w := b.ask(r[0], "http://example.com"+r[1], r[2], headers...)
-				if refused := strings.TrimSpace(w.Body.String()) == forbidden && w.Code == 403; refused == in {
-					t.Errorf("%s %s by %q: %d %s", r[0], r[1], headers, w.Code, w.Body)
-				}
-				allowed := w.Header().Get("Access-Control-Allow-Origin")
-				if b == open && in && test.origin == "https://app.example.net" {
-					equal(t, "CORS", allowed+" "+w.Header().Get("Access-Control-Allow-Credentials"), test.origin+" true")
-				} else if allowed != "" {
-					t.Errorf("CORS for %q: %s", headers, allowed)
-				}
-				if b == open && !strings.Contains(strings.Join(w.Header().Values("Vary"), ","), "Origin") {
-					t.Error("a cache may mix up origins")
-				}
-			}
-			// The client itself is for everybody.
-			if w := b.ask("GET", "/live/live.mjs", "", headers[:6]...); w.Code != 200 || w.Header().Get("Access-Control-Allow-Origin") != "*" {
-				t.Errorf("live.mjs by %q: %d %v", headers, w.Code, w.Header())
-			}
-		}
-	}
-}
-
-func TestSocketsOfOtherOriginsAreRefused(t *testing.T) {
-	b := newBench(t, live.Options{Origins: []string{"https://app.example.net"}}, desk())
-	url := b.server() + "/live/"
-	for origin, in := range map[string]bool{"https://evil.net": false, "null": false, "https://app.example.net": true, b.server(): false, strings.TrimSuffix(url, "/live/"): true} {
-		c, err := transporttest.Dial(limit(t), transporttest.WebSocket, url, transporttest.ClientOptions{Header: http.Header{"Origin": {origin}}})
-		var refusal *transporttest.Refusal
-		switch {
-		case err == nil:
-			c.Drop()
-			if !in {
-				t.Errorf("a page of %s opened a socket", origin)
-			}
-		case in || !errors.As(err, &refusal) || refusal.Problem.Code != "forbidden_origin":
-			t.Errorf("a page of %s: %v", origin, err)
-		}
-	}
-}
-
 func TestLocationOfARowIsBesideItsRouter(t *testing.T) {
 	towns := places("towns")
 	towns.Create = func(context.Context, place) (place, error) { return place{"a/b c:d?é"}, nil }
@@ -299,19 +229,6 @@ func TestLocationOfARowIsBesideItsRouter(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.want(200, "…", "GET", at.String(), "")
-}
-
-func TestPreflightOfAPermittedOrigin(t *testing.T) {
-	b := newBench(t, live.Options{Origins: []string{"https://app.example.net"}}, desk())
-	w := b.want(204, "", "OPTIONS", "/live/memos/1", "", "Origin", "https://app.example.net", "Access-Control-Request-Method", "PATCH")
-	for name, want := range map[string]string{
-		"Access-Control-Allow-Origin": "https://app.example.net", "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE",
-		"Access-Control-Allow-Headers":  "Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Authorization",
-		"Access-Control-Expose-Headers": "ETag, Location, Live-Cursor",
-	} {
-		equal(t, name, w.Header().Get(name), want)
-	}
-	b.refused(403, "forbidden_origin", "OPTIONS", "/live/memos/1", "", "Origin", "https://evil.net")
 }
 
 func TestClientIsServedWithAnETag(t *testing.T) {

@@ -46,12 +46,21 @@ type Options struct {
 	Transports []transport.Transport
 
 	// Origins are the web pages, such as "https://app.example.com", that may use the hub besides those of its own
-	// host. They are compared exactly.
+	// host. They are compared exactly; "null" is no origin. Register panics when one of them can be no page's.
 	Origins []string
 
+	// Address says where a request comes from, for the limits by address: behind proxies, what they say of the client, such as the
+	// last element of X-Forwarded-For that one of them wrote. Addresses of IPv6 count by their network of 64 bits. Empty: nobody
+	// knows, and nothing is counted. Nil: the connection's own address, unless that is a private or a local one, which is a
+	// proxy's: then nothing is counted by address.
+	Address func(r *http.Request) string
+
+	// Limits bound what clients may ask for.
+	Limits Limits
+
 	// Identity says whose a request is: a user's id, or whatever [Hub.Recheck] and [Hub.Disconnect] are to call him by. It is
-	// called with the context of the request that opens a session, and of each write that carries a mutation; it must be quick.
-	// Nil: everybody is "".
+	// called with the context of each request, and again of each write that carries a mutation; it must be quick. Nil: everybody
+	// is "".
 	Identity func(ctx context.Context) string
 
 	// Refresh renews what a session's context holds, such as the user's roles, before its rights are evaluated anew. It is given
@@ -132,6 +141,7 @@ func (o Options) withDefaults() Options {
 	orDefault(&o.WriteTimeout, 10*time.Second)
 	orDefault(&o.DrainWindow, 2*time.Second)
 	orDefault(&o.MaxWait, time.Minute)
+	o.Limits = o.Limits.withDefaults()
 	return o
 }
 
@@ -148,6 +158,8 @@ type Hub struct {
 	options  Options
 	engine   *engine.Engine
 	env      *session.Env
+	gate     *gate
+	mistake  error // in the options, for Register to tell
 	memory   *once.Memory[outcome]
 	watch    *observe.Watch       // nil when nobody does
 	loads    *turnstile.Turnstile // reads of the database
@@ -184,6 +196,10 @@ func New(o Options) *Hub {
 	}
 	h.watch = observe.New(h.options.Observer, h.options.Logger)
 	h.loads = turnstile.New(h.options.MaxLoads)
+	h.gate = newGate(h.options.Limits)
+	if h.mistake = checkOrigins(h.options.Origins); h.mistake != nil {
+		h.options.Origins = nil
+	}
 	h.memory = once.New[outcome](h.options.IdempotencyEntries, remembered)
 	h.engine = engine.New(engine.Options{
 		Broker: h.options.Broker, Logger: h.options.Logger, Watch: h.watch,
@@ -194,6 +210,7 @@ func New(o Options) *Hub {
 		App: app{h}, Log: h.engine, Logger: h.options.Logger, Watch: h.watch, Running: &h.sessions,
 		MaxQueueBytes: h.options.MaxQueueBytes, MaxSubscriptions: h.options.MaxSubscriptions,
 		MaxMessageBytes: h.options.MaxMessageBytes, Refresh: h.refresh(), Budget: session.NewBudget(h.options.MaxTotalQueueBytes),
+		MaxBatch: h.options.Limits.Batch, MaxDepth: h.options.Limits.Depth,
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	h.running, h.stop = ctx, cancel
@@ -214,8 +231,11 @@ type Endpoint interface {
 }
 
 // Register adds routers and channels, before the hub serves them. It panics with a sentence that tells how to mend it when a
-// declaration is wrong.
+// declaration is wrong, or one of the hub's Options is.
 func (h *Hub) Register(endpoints ...Endpoint) {
+	if h.mistake != nil {
+		panic("live: " + h.mistake.Error())
+	}
 	for _, e := range endpoints {
 		if err := e.register(h); err != nil {
 			panic("live: " + err.Error())
@@ -339,24 +359,37 @@ func (h *Hub) refuse(w http.ResponseWriter, p *wire.Problem) {
 }
 
 // openSession opens a session for a request, which a transport drains.
-func (h *Hub) openSession(r *http.Request, t transport.Transport) (*session.Session, error) {
-	who, err := h.identity(r.Context())
+func (h *Hub) openSession(r *http.Request, transport string) (*session.Session, error) {
+	asker, err := h.asker(r)
+	if err != nil {
+		return nil, err
+	}
+	counted := h.gate.connect
+	if transport == "longpoll" || transport == "shortpoll" {
+		counted = h.gate.poll
+	}
+	if err := counted(asker); err != nil {
+		return nil, err
+	}
+	leave, err := h.gate.enter(asker)
 	if err != nil {
 		return nil, err
 	}
 	shards := h.engine.Shards()
-	on := h.on[t.Name()]
+	on := h.on[transport]
 	var s *session.Session
 	s = session.New(r.Context(), h.env, shards[h.next.Add(1)%uint64(len(shards))], func() {
+		leave()
 		h.mu.Lock()
 		delete(h.open, s)
 		h.mu.Unlock()
 		on.Add(-1)
 	})
 	on.Add(1)
-	s.Who, s.Transport, s.Remote = who, t.Name(), r.RemoteAddr
+	s.Who, s.Transport, s.Remote = asker.who, transport, r.RemoteAddr
+	s.Messages, s.Subscribes = h.gate.allowances(asker)
 	h.mu.Lock()
-	h.open[s] = who
+	h.open[s] = asker.who
 	closing := h.closing
 	h.mu.Unlock()
 	if closing { // Shutdown may have passed it by

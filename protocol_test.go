@@ -118,7 +118,7 @@ func TestClientsFormsAreRead(t *testing.T) {
 	}
 	files := forms(t, "client-")
 	for name, text := range files {
-		got, problem := wire.Parse([]byte(text))
+		got, problem := wire.Parse([]byte(text), 32)
 		if problem != nil {
 			t.Errorf("%s is refused: %v", name, problem)
 			continue

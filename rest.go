@@ -29,11 +29,14 @@ func (h *Hub) serveRouter(w http.ResponseWriter, r *http.Request, to route) erro
 		if m.Cursor != "" {
 			m.Tag = tagOf(r)
 		}
-		if err := windowOf(query, &m); err != nil {
+		if err := h.windowOf(query, &m); err != nil {
 			return err
 		}
 		if query.Has("include") {
 			m.Include = strings.Split(query.Get("include"), ",")
+			if problem := wire.CheckIncludes(m.Include); problem != nil {
+				return problem
+			}
 		}
 		for _, word := range reserved {
 			delete(query, word)
@@ -44,9 +47,12 @@ func (h *Hub) serveRouter(w http.ResponseWriter, r *http.Request, to route) erro
 		if _, err := h.wait(r); err != nil { // a list is answered at once, but a mistake is one
 			return err
 		}
+		if err := h.polled(r); err != nil {
+			return err
+		}
 		return h.serveList(w, r, m)
 	case http.MethodPost:
-		body, err := h.body(w, r, "application/json")
+		body, err := h.json(w, r, "application/json")
 		if err != nil {
 			return err
 		}
@@ -60,7 +66,7 @@ func (h *Hub) serveRouter(w http.ResponseWriter, r *http.Request, to route) erro
 }
 
 // windowOf reads what a query string says of a window or a count.
-func windowOf(query url.Values, m *wire.Message) error {
+func (h *Hub) windowOf(query url.Values, m *wire.Message) error {
 	if text := query.Get("limit"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n <= 0 {
@@ -69,6 +75,9 @@ func windowOf(query url.Values, m *wire.Message) error {
 		m.Limit = n
 	}
 	if text := query.Get("bound"); text != "" {
+		if depth := h.options.Limits.Depth - 1; wire.Deeper([]byte(text), depth) {
+			return wire.TooDeep(depth)
+		}
 		if json.Unmarshal([]byte(text), &m.Bound) != nil || m.Limit == 0 || m.Cursor == "" {
 			return wire.NewProblem(http.StatusBadRequest, "malformed_message", "bound: want an array, with a cursor and a limit").Field("bound", "want an array, with a cursor and a limit")
 		}
@@ -84,7 +93,7 @@ func windowOf(query url.Values, m *wire.Message) error {
 
 // serveBulk serves update and delete of many rows.
 func (h *Hub) serveBulk(w http.ResponseWriter, r *http.Request, to route) error {
-	body, err := h.body(w, r, "application/json")
+	body, err := h.json(w, r, "application/json")
 	if err != nil {
 		return err
 	}
@@ -107,7 +116,7 @@ func (h *Hub) serveVerb(w http.ResponseWriter, r *http.Request, to route) error 
 	var body []byte
 	if r.ContentLength != 0 || r.Header.Get("Content-Type") != "" { // a verb may take nothing
 		var err error
-		if body, err = h.body(w, r, "application/json"); err != nil {
+		if body, err = h.json(w, r, "application/json"); err != nil {
 			return err
 		}
 	}
@@ -189,6 +198,7 @@ func (h *Hub) serveList(w http.ResponseWriter, r *http.Request, m wire.Message) 
 	}
 	listing.Tag = q.Tag()
 	header.Set("ETag", etag(at, listing.Tag))
+	h.answerDeadline(w, r)
 	_, _ = w.Write(append(wire.Snapshot(listing).Data, '\n'))
 	return nil
 }
@@ -217,7 +227,7 @@ func (h *Hub) serveRow(w http.ResponseWriter, r *http.Request, to route) error {
 		m.Verb = "get"
 		return h.serveCall(w, r, m, http.StatusOK)
 	case http.MethodPatch:
-		body, err := h.body(w, r, "application/json", "application/merge-patch+json")
+		body, err := h.json(w, r, "application/json", "application/merge-patch+json")
 		if err != nil {
 			return err
 		}
@@ -248,10 +258,17 @@ func ifMatch(r *http.Request) json.RawMessage {
 
 // serveCall runs a verb and answers with the row, the rows or what else it returned.
 func (h *Hub) serveCall(w http.ResponseWriter, r *http.Request, m wire.Message, status int) error {
+	counted := h.polled
+	if writes(m) {
+		counted = h.wrote
+	}
+	if err := counted(r); err != nil {
+		return err
+	}
 	if err := h.engine.Ready(r.Context()); err != nil {
 		return err
 	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if writes(m) {
 		m.Mutation = strings.Trim(r.Header.Get("Idempotency-Key"), `"`)
 	}
 	answer, at, err := app{h}.Call(r.Context(), m)
@@ -290,6 +307,7 @@ func (h *Hub) serveCall(w http.ResponseWriter, r *http.Request, m wire.Message, 
 		return nil
 	}
 	header.Set("Content-Type", "application/json")
+	h.answerDeadline(w, r)
 	w.WriteHeader(status)
 	_, _ = w.Write(append(body, '\n'))
 	return nil

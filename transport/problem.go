@@ -2,7 +2,9 @@ package transport
 
 import (
 	"encoding/json"
+	"math"
 	"net/http"
+	"strconv"
 )
 
 // WriteProblem answers the request with an error: problem is the object that messages carry, status its HTTP status. It is what
@@ -14,8 +16,26 @@ func WriteProblem(w http.ResponseWriter, status int, problem []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if seconds := retryAfter(status, problem); seconds > 0 {
+		h.Set("Retry-After", strconv.Itoa(seconds))
+	}
 	w.WriteHeader(status)
 	w.Write(append(problem[:len(problem):len(problem)], '\n')) // a copy: the problem of a frame is shared
+}
+
+// retryAfter returns the whole seconds after which the client may try again, zero if the problem does not say.
+func retryAfter(status int, problem []byte) int {
+	if status != http.StatusTooManyRequests {
+		return 0
+	}
+	var p struct {
+		RetryAfter float64 `json:"retry_after"`
+	}
+	if json.Unmarshal(problem, &p) != nil {
+		return 0
+	}
+	return int(math.Ceil(p.RetryAfter))
 }
 
 // Unavailable answers that this transport cannot be served. With 503 a client may try the same again, with 501 it goes on to its next

@@ -28,7 +28,7 @@ type Transport interface {
 	Serve(w http.ResponseWriter, r *http.Request, s Session, o Options)
 }
 
-// Options is what the hub tells every transport. All durations and sizes are positive.
+// Options is what the hub tells every transport. All durations and sizes are positive, unless it says otherwise.
 type Options struct {
 	// Body is what the client sent with the request: newline-separated messages, or those that the hub made of the URL of a
 	// single router. A transport hands it to the session before it drains.
@@ -49,6 +49,8 @@ type Options struct {
 	// WriteTimeout is how long the client may take nothing of what is written to it. A client that takes some of it in this time is
 	// waited for; Session.TooSlow is called for another.
 	WriteTimeout time.Duration
+	// ReceiveTimeout is how long a message from the client may take from its beginning to its end. Zero means for ever.
+	ReceiveTimeout time.Duration
 	// Cut ends when the hub waits for no client any more: what is being written then is cut off. Nil: never.
 	Cut context.Context
 }

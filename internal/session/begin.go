@@ -77,6 +77,9 @@ func (s *Session) start(sub *subscription, round uint, after broker.Position, re
 		}
 		after = broker.Position{}
 	}
+	if err == nil && round == 0 { // what the client asked for; what the hub does of itself is not charged
+		err = s.pay(sub)
+	}
 	if err == nil {
 		kept, err = s.snapshot(sub, round, source, after, reason)
 	}

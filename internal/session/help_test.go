@@ -100,7 +100,7 @@ func newHubOn(t testing.TB, b *flaky, db *store, o options) *hub {
 	h.stream = h.engine.AddStream(schema)
 	h.env = session.Env{
 		App: h, Log: h.engine, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Watch: watch, Running: &h.ended,
-		MaxQueueBytes: cmp.Or(o.queue, 1<<20), MaxSubscriptions: cmp.Or(o.subscriptions, 100), MaxMessageBytes: 1 << 10,
+		MaxQueueBytes: cmp.Or(o.queue, 1<<20), MaxSubscriptions: cmp.Or(o.subscriptions, 100), MaxMessageBytes: 1 << 10, MaxBatch: cmp.Or(o.batch, 100), MaxDepth: 32,
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	h.stop = cancel

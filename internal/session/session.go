@@ -7,15 +7,13 @@
 package session
 
 import (
-	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/internal/livequery"
@@ -103,6 +101,8 @@ type Env struct {
 	MaxSubscriptions int
 	// MaxMessageBytes is what a message that is too large is told.
 	MaxMessageBytes int64
+	// MaxBatch bounds the messages that come together, besides subscriptions, MaxDepth how deep they are nested.
+	MaxBatch, MaxDepth int
 	// Refresh renews what a session's context holds, before its rights are evaluated anew; nil when there is nothing to renew.
 	Refresh func(ctx context.Context) (context.Context, error)
 	// Running counts the goroutines of sessions.
@@ -120,6 +120,11 @@ type Session struct {
 	Transport string
 	// Remote is the address of the client, for logs. It is set before the first message is handled.
 	Remote string
+	// Messages and Subscribes are how many messages its client may send, and how often it may be answered from the beginning.
+	// Whole says that its subscriptions come together with a request that is counted itself, so that they are no messages. They are
+	// set before the first message is handled.
+	Messages, Subscribes Allowance
+	Whole                bool
 
 	env    *Env
 	shard  *Shard
@@ -145,6 +150,8 @@ type Session struct {
 	left    bool                   // the client was asked to leave
 	reason  *transport.ClosedError // why it was sent away, nil when it was not
 	rights  rights
+	// silence ends a session of which nothing is heard; nil when something was.
+	silence *time.Timer
 	// lastCall is closed when the newest call is answered.
 	lastCall <-chan struct{}
 	onClose  func()
@@ -156,7 +163,7 @@ var _ transport.Session = (*Session)(nil)
 // opened it. OnClose is called once when the session is over.
 func New(ctx context.Context, env *Env, shard *Shard, onClose func()) *Session {
 	s := &Session{
-		env: env, shard: shard, id: uuid.NewString(),
+		env: env, shard: shard, id: rand.Text(),
 		slots: make(chan struct{}, unanswered), loads: make(chan struct{}, unanswered), wake: make(chan struct{}, 1),
 		subs: map[int64]*subscription{}, lastCall: noWait, onClose: onClose,
 	}
@@ -176,20 +183,31 @@ func (s *Session) TooLarge() {
 }
 
 // Receive takes newline-separated messages.
-func (s *Session) Receive(ctx context.Context, data []byte) error {
-	for line := range bytes.SplitSeq(data, []byte("\n")) {
-		if line = bytes.TrimSpace(line); len(line) == 0 {
-			continue
+func (s *Session) Receive(ctx context.Context, data []byte) (err error) {
+	defer func() {
+		if p := recover(); p != nil { // a message must not end the process
+			s.push(item{frame: wire.Error(0, s.problem(NewPanicError(p), wire.Message{}))})
 		}
+	}()
+	s.heard()
+	batch, problem := s.batch(data)
+	if problem != nil {
+		s.push(item{frame: s.refusal(0, problem)})
+	}
+	l := limiter{session: s}
+	for _, r := range batch {
 		if err := s.room(ctx, s.env.MaxQueueBytes+chatter); err != nil {
 			return err
 		}
-		m, problem := wire.Parse(line)
+		problem := l.refuses(r)
+		if r.problem != nil {
+			problem = r.problem
+		}
 		if problem != nil {
-			s.push(item{frame: s.refusal(m.ID, problem)})
+			s.push(item{frame: s.refusal(r.message.ID, problem)})
 			continue
 		}
-		if err := s.Handle(ctx, m); err != nil {
+		if err := s.Handle(ctx, r.message); err != nil {
 			return err
 		}
 	}
@@ -397,6 +415,9 @@ func (s *Session) finishWith(before func(), last *transport.Frame, why string) {
 	s.closed = true
 	if s.env.Budget != nil {
 		s.env.Budget.leaving.Add(int64(s.bytes))
+	}
+	if s.silence != nil {
+		s.silence.Stop()
 	}
 	subs := s.subs
 	s.subs = nil

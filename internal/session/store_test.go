@@ -102,6 +102,7 @@ var errBroken = errors.New("broken")
 
 // options are those of a test's hub.
 type options struct {
+	batch                        int
 	window, queue, subscriptions int
 	broker                       memory.Options
 	observer                     observe.Observer

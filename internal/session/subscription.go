@@ -33,6 +33,8 @@ type subscription struct {
 	slot    int
 	// name is how data messages name the query, towards this session.
 	name string
+	// paid says that its client was charged for being answered from the beginning.
+	paid bool
 	// answered says that the client was given a snapshot or its cursor was taken.
 	answered bool
 	// asked is how the client asked for it, and load what it is loading for, or loaded for last.

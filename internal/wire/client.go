@@ -57,9 +57,13 @@ const (
 // MaxID is the largest id: the largest integer that JavaScript holds exactly.
 const MaxID = 1<<53 - 1
 
-// Parse reads one message. When it fails, the message that it returns holds the id if there was one, for the answer.
-func Parse(line []byte) (Message, *Problem) {
+// Parse reads one message, which may be nested so deep. When it fails, the message that it returns holds the id if there was one, for the
+// answer.
+func Parse(line []byte, depth int) (Message, *Problem) {
 	var m Message
+	if Deeper(line, depth) {
+		return Message{ID: idOf(line)}, TooDeep(depth)
+	}
 	if !utf8.Valid(line) { // data would travel on to other clients, whose WebSockets would break
 		return Message{ID: idOf(line)}, malformed("not UTF-8")
 	}
@@ -139,7 +143,7 @@ func (m *Message) check() *Problem {
 	if len(m.Mutation) > 64 {
 		return malformed("mutation: want a UUID").Field("mutation", "want a UUID")
 	}
-	return nil
+	return m.checkNames()
 }
 
 // UnknownType refuses a type that does not exist.

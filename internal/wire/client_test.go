@@ -29,7 +29,7 @@ func protocol(t testing.TB, prefix string) map[string][]byte {
 
 func TestParseTakesEveryForm(t *testing.T) {
 	for name, line := range protocol(t, "client-") {
-		m, p := Parse(line)
+		m, p := Parse(line, 32)
 		if p != nil {
 			t.Errorf("%s: %v", name, p)
 		}
@@ -98,7 +98,7 @@ func TestParseRefuses(t *testing.T) {
 		`{"type":"call","id":1,"router":"r","verb":"list","cursor":"4f.11"}`:       {1, "malformed_message"},
 		`{"type":"call","id":1,"router":"r","verb":"v","mutation":"` + long + `"}`: {1, "malformed_message"},
 	} {
-		m, p := Parse([]byte(line))
+		m, p := Parse([]byte(line), 32)
 		if p == nil {
 			t.Errorf("%s: accepted as %+v", line, m)
 			continue
@@ -116,7 +116,7 @@ func TestParseTakesInclude(t *testing.T) {
 	for _, line := range []string{
 		`{"type":"subscribe","id":1,"router":"r","include":["a","b"]}`, `{"type":"call","id":1,"router":"r","verb":"list","include":["a","b"]}`,
 	} {
-		if m, p := Parse([]byte(line)); p != nil || strings.Join(m.Include, " ") != "a b" {
+		if m, p := Parse([]byte(line), 32); p != nil || strings.Join(m.Include, " ") != "a b" {
 			t.Errorf("%s: read as %v, %v", line, m.Include, p)
 		}
 	}
@@ -144,7 +144,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add([]byte(`{"type":"ping","id":1}]`))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		m, p := Parse(line)
+		m, p := Parse(line, 32)
 		if p != nil {
 			if frame := Error(m.ID, p); !json.Valid(frame.Data) || !utf8.Valid(frame.Data) {
 				t.Fatalf("%q is answered with %q", line, frame.Data)

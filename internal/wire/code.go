@@ -10,7 +10,7 @@ var codes = []string{
 	"invalid_version", "conflict", "invalid", "bulk_too_large", "mutation_reused", "unknown_outcome", "signed_out", "forbidden",
 	"forbidden_origin", "message_too_large", "too_many_subscriptions", "method_not_allowed", "unsupported_media_type", "unavailable",
 	"not_acceptable", "internal",
-	"rate_limited", "too_many_sessions", "batch_too_large", "too_slow", "no_message", "overloaded",
+	"rate_limited", "too_many_sessions", "batch_too_large", "too_slow", "no_message", "overloaded", "message_too_deep", "url_too_long",
 }
 
 // Label returns the problem's code if it is one of the protocol's, and for one of the application's own "application": there may be

@@ -18,6 +18,8 @@ type Problem struct {
 	Errors map[string][]string `json:"errors,omitempty"`
 	// Current is the row as it is now, in a conflict.
 	Current json.RawMessage `json:"current,omitempty"`
+	// RetryAfter is the number of seconds after which the same may be tried again, in whole milliseconds; zero for none.
+	RetryAfter float64 `json:"retry_after,omitempty"`
 }
 
 // NewProblem returns a problem whose title is the status's.

@@ -11,6 +11,7 @@ import (
 
 	ws "github.com/coder/websocket"
 
+	"github.com/swampline/live/transport"
 	"github.com/swampline/live/transport/internal/pace"
 )
 
@@ -62,6 +63,10 @@ func (c *conn) message() ([]byte, error) {
 		return nil, errors.New("binary message")
 	}
 	r = &listener{r, c}
+	if c.options.ReceiveTimeout > 0 { // what trickles in is a sign of life for ever
+		patience := time.AfterFunc(c.options.ReceiveTimeout, func() { c.sendAway(&transport.ClosedError{Status: int(ws.StatusTryAgainLater), Code: "too_slow"}) })
+		defer patience.Stop()
+	}
 	limit := c.options.MaxMessageBytes
 	data, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err != nil {
