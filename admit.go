@@ -90,9 +90,7 @@ func (h *Hub) body(w http.ResponseWriter, r *http.Request, types ...string) ([]b
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 		return nil, wire.NewProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "want a body without Content-Encoding")
 	}
-	lift := h.bodyDeadline(w, r)
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.options.MaxMessageBytes))
-	lift()
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -102,6 +100,7 @@ func (h *Hub) body(w http.ResponseWriter, r *http.Request, types ...string) ([]b
 	case err != nil:
 		return nil, wire.NewProblem(http.StatusBadRequest, "malformed_message", "the body ended early")
 	}
+	bodyDeadline(w, r, time.Time{})
 	return body, nil
 }
 
@@ -114,16 +113,13 @@ func (h *Hub) json(w http.ResponseWriter, r *http.Request, types ...string) ([]b
 	return body, err
 }
 
-// bodyDeadline bounds the time that the body may take to come, unless the server does so itself, and returns what lifts it again.
-func (h *Hub) bodyDeadline(w http.ResponseWriter, r *http.Request) (lift func()) {
-	if server, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok && server.ReadTimeout > 0 {
-		return func() {}
+// bodyDeadline says until when the body must have come, unless the server does so itself. It holds for a body that nobody reads, too: the server
+// reads some of it before it takes the next request. A writer may have no deadlines.
+func bodyDeadline(w http.ResponseWriter, r *http.Request, t time.Time) {
+	if server, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok && server.ReadTimeout > 0 || r.ContentLength == 0 {
+		return
 	}
-	control := http.NewResponseController(w)
-	if control.SetReadDeadline(time.Now().Add(h.options.Limits.Receive)) != nil { // a writer that has none
-		return func() {}
-	}
-	return func() { _ = control.SetReadDeadline(time.Time{}) }
+	_ = http.NewResponseController(w).SetReadDeadline(t)
 }
 
 // answerDeadline bounds the time that the answer may take to go out, unless the server does so itself: a client that reads a byte a second must

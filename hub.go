@@ -325,6 +325,7 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer h.leave()
+	bodyDeadline(w, r, time.Now().Add(h.options.Limits.Receive))
 	to := h.route(r)
 	if to.file != "" {
 		w.Header().Set("Access-Control-Allow-Origin", "*") // any page may import the client; what it may do is another matter
