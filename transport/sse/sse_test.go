@@ -285,6 +285,35 @@ func TestCut(t *testing.T) {
 	})
 }
 
+// Who reads a byte a second is not served longer than one write may take.
+func TestAReaderOfAByteASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := script.New(script.Frame("hello", "", `"`+strings.Repeat("x", 1000)+`"`))
+		o := script.Options()
+		srv := script.Serve(t, sse.Transport{}, s, o)
+		c, err := srv.Dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		io.WriteString(c, "GET /live/ HTTP/1.1\r\nHost: pipe\r\n\r\n")
+		gone := make(chan struct{})
+		defer func() { c.Close(); <-gone }()
+		go func() {
+			defer close(gone)
+			var err error
+			for one := make([]byte, 1); err == nil; _, err = c.Read(one) {
+				<-time.After(time.Second)
+			}
+		}()
+		synctest.Wait()
+		srv.Wait()
+		if d := time.Since(start); d != o.WriteTimeout || !s.Closed() {
+			t.Errorf("served for %v, closed %v", d, s.Closed())
+		}
+	})
+}
+
 func TestClientGoesBeforeAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := script.New()

@@ -87,6 +87,9 @@ func (c *conn) message() ([]byte, error) {
 	return nil, errTooLarge
 }
 
+// sip is how much is read at once: the library returns only when it has all that it was asked for.
+const sip = 256
+
 // listener notes that the client is sending.
 type listener struct {
 	io.Reader
@@ -94,7 +97,7 @@ type listener struct {
 }
 
 func (l *listener) Read(p []byte) (int, error) {
-	n, err := l.Reader.Read(p)
+	n, err := l.Reader.Read(p[:min(len(p), sip)])
 	l.c.heard.Add(1)
 	return n, err
 }

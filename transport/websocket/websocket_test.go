@@ -2,6 +2,7 @@ package websocket_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -379,4 +380,84 @@ func TestCannotHijack(t *testing.T) {
 	if !s.Closed() {
 		t.Error("the session is open")
 	}
+}
+
+// A message that is begun must end in time, however lively it trickles in; one that comes in time is none of this.
+func TestAMessageThatTricklesIn(t *testing.T) {
+	o := script.Options()
+	o.ReceiveTimeout, o.MaxMessageBytes = 50*time.Second, 1<<20
+	for _, test := range []struct {
+		seconds, ended int // after which the server has ended it; 0 for never
+	}{{40, 0}, {100, 50}} {
+		synctest.Test(t, func(t *testing.T) {
+			s := script.New()
+			received := make(chan string, 1)
+			s.OnReceive = func(_ context.Context, data string) error { received <- data; return nil }
+			srv := script.Serve(t, websocket.Transport{}, s, o)
+			c := deaf(t, srv)
+			said := make(chan []byte, 1)
+			go func() {
+				data, _ := io.ReadAll(c)
+				said <- data
+			}()
+			start := time.Now()
+			const perSecond = 200 // fewer, and the ping's answer, which cannot come meanwhile, is missed
+			size := test.seconds * perSecond
+			c.Write([]byte{0x81, 0xfe, byte(size >> 8), byte(size), 0, 0, 0, 0}) // a text message with a mask of zeros
+			for range test.seconds {
+				<-time.After(time.Second)
+				if _, err := c.Write(bytes.Repeat([]byte(" "), perSecond)); err != nil {
+					break
+				}
+			}
+			if test.ended == 0 {
+				if data := <-received; len(data) != size {
+					t.Errorf("received %d bytes", len(data))
+				}
+				c.Close()
+				srv.Wait()
+				return
+			}
+			srv.Wait()
+			if d := time.Since(start); d < time.Duration(test.ended)*time.Second || d > time.Duration(test.ended+2)*time.Second+o.PongTimeout {
+				t.Errorf("ended after %v", d)
+			}
+			if data := <-said; !strings.Contains(string(data), "\x03\xf5too_slow") { // 1013
+				t.Errorf("said %q", data)
+			}
+			if len(received) != 0 {
+				t.Error("half a message was received")
+			}
+			c.Close()
+		})
+	}
+}
+
+// Who reads a byte a second is not served longer than one write may take.
+func TestAReaderOfAByteASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := script.Options()
+		s := script.New()
+		srv := script.Serve(t, websocket.Transport{}, s, o)
+		c := deaf(t, srv)
+		gone := make(chan struct{})
+		defer func() { c.Close(); <-gone }()
+		go func() {
+			defer close(gone)
+			one := make([]byte, 1)
+			for {
+				<-time.After(time.Second)
+				if _, err := c.Read(one); err != nil {
+					return
+				}
+			}
+		}()
+		synctest.Wait()
+		start := time.Now()
+		s.Push(script.Frame("a", "", `"`+strings.Repeat("x", 1000)+`"`))
+		srv.Wait()
+		if d := time.Since(start); d != o.WriteTimeout || !s.Closed() {
+			t.Errorf("served for %v, closed %v", d, s.Closed())
+		}
+	})
 }

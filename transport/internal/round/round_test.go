@@ -2,6 +2,7 @@ package round_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -164,6 +165,36 @@ func TestWaits(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Who reads a byte a second is not served longer than the answer may take.
+func TestAReaderOfAByteASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := script.New(script.Frame("snapshot", "e.1", `"`+strings.Repeat("x", 1<<20)+`"`))
+		o := script.Options()
+		o.Wait = 0
+		srv := script.Serve(t, waiting{}, s, o)
+		c, err := srv.Dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		io.WriteString(c, "GET /live/ HTTP/1.1\r\nHost: pipe\r\n\r\n")
+		gone := make(chan struct{})
+		defer func() { c.Close(); <-gone }()
+		go func() {
+			defer close(gone)
+			var err error
+			for one := make([]byte, 1); err == nil; _, err = c.Read(one) {
+				<-time.After(time.Second)
+			}
+		}()
+		synctest.Wait()
+		srv.Wait()
+		if d := time.Since(start); d != o.WriteTimeout || !s.Closed() {
+			t.Errorf("served for %v, closed %v", d, s.Closed())
+		}
+	})
 }
 
 func TestClientGoes(t *testing.T) {
