@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -62,6 +63,14 @@ func errNoChannel() error {
 	return wire.NewProblem(http.StatusNotFound, "not_found", "no such channel, or not one that you may use")
 }
 
+// unlisted makes ErrNotFound the answer for a channel that does not exist, whatever sentence the application has for it.
+func unlisted(err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return errNoChannel()
+	}
+	return err
+}
+
 // subscribeChannel authorises a subscription to a channel.
 func (a app) subscribeChannel(ctx context.Context, name string) (source session.Source, err error) {
 	c := a.hub.channelOf(name)
@@ -70,7 +79,7 @@ func (a app) subscribeChannel(ctx context.Context, name string) (source session.
 	}
 	defer a.hub.caught(&err, inChannel)
 	if err := c.Subscribe(ctx, name); err != nil {
-		return source, err
+		return source, unlisted(err)
 	}
 	channels := a.hub.engine.Channels()
 	q := channels.Acquire(name, a.hub.engine.Position)
@@ -86,7 +95,7 @@ func (a app) publish(ctx context.Context, m wire.Message) (err error) {
 	}
 	v, err := c.Publish(ctx, m.Channel, m.Data)
 	if err != nil {
-		return err
+		return unlisted(err)
 	}
 	return a.hub.Publish(context.WithoutCancel(ctx), m.Channel, v)
 }

@@ -266,7 +266,8 @@ type Channel struct {
 	// letters, digits and any of "_-=@,.;:/".
 	Name string
 
-	// Subscribe decides who may follow the channel of a name; its error refuses. Nil: nobody may.
+	// Subscribe decides who may follow the channel of a name; its error refuses, and ErrNotFound is answered as for a channel that
+	// was never declared, so that one that is hidden looks like one that is missing. Nil: nobody may.
 	Subscribe func(ctx context.Context, name string) error
 
 	// Publish decides what a browser may publish: it returns what is sent to the subscribers, or an error. Nil: browsers

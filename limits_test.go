@@ -330,7 +330,7 @@ func TestMessagesThatComeTooOftenAreNotDone(t *testing.T) {
 		}
 		overEach(t, o, func(t *testing.T, b *bench, m *memos, f *follower) {
 			f.say(creates(1, 5)...) // one request, be it of a stream or not
-			for range 5 { // a refusal does not wait for the answers before it
+			for range 5 {           // a refusal does not wait for the answers before it
 				answer := f.next()
 				got, retry := code(answer)
 				if refused := answer.ID > 3; refused != (got == "rate_limited") || refused != (retry > 0) {

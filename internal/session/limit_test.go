@@ -117,7 +117,7 @@ func TestABatchIsReadAsFarAsItMayGo(t *testing.T) {
 			ok                 bool
 		}{{2, 3, true}, {5, 0, true}, {6, 0, false}, {0, 4, false}, {1, 4, false}, {3, 3, false}, {4, 1, true}} {
 			c := h.client()
-			c.send("%s", strings.Repeat(`{"type":"subscribe","id":1,"router":"things"}`+"\n", test.subscribes) + strings.Repeat(`{"type":"ping","id":2}`+"\n\r\n", test.others))
+			c.send("%s", strings.Repeat(`{"type":"subscribe","id":1,"router":"things"}`+"\n", test.subscribes)+strings.Repeat(`{"type":"ping","id":2}`+"\n\r\n", test.others))
 			c.drain()
 			refused := len(c.Answers) == 1 && c.Answers[0].ID == 0 && strings.Contains(string(c.Answers[0].Problem), "batch_too_large")
 			if refused == test.ok {
