@@ -19,6 +19,9 @@ func (e *Engine) Append(ctx context.Context, entry record.Entry) (broker.Positio
 	if err != nil {
 		return broker.Position{}, err
 	}
+	if len(data) > record.MaxBytes {
+		return broker.Position{}, broker.ErrTooLarge
+	}
 	at, err := e.options.Broker.Append(ctx, data)
 	if err != nil && ctx.Err() == nil && !errors.Is(err, broker.ErrTooLarge) {
 		err = fmt.Errorf("%w: %w", session.ErrUnavailable, err)

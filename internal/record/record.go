@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"unicode/utf8"
 )
 
 // Entry is one element of the log: what one transaction or one request did, in order.
@@ -33,6 +34,9 @@ type Entry struct {
 
 // Format is the version of the form that this package writes and reads.
 const Format = 1
+
+// MaxBytes is how large an entry may be: a hub reads no larger one, so none is to be appended.
+const MaxBytes = 16 << 20
 
 // Change is what happened to one row.
 type Change struct {
@@ -83,12 +87,21 @@ func Encode(e Entry) ([]byte, error) {
 	if err := enc.Encode(e); err != nil {
 		return nil, fmt.Errorf("record: %w", err)
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+	return bytes.ToValidUTF8(bytes.TrimSuffix(b.Bytes(), []byte("\n")), []byte("\uFFFD")), nil
 }
 
-// Decode reads what Encode wrote. It accepts nothing else: an entry that cannot be read in full may hide a change.
+// Decode reads what Encode wrote. It accepts nothing else: an entry that cannot be read in full may hide a change, and parts of it travel on to clients
+// as they stand, who take a line for a message.
 func Decode(data []byte) (Entry, error) {
 	var e Entry
+	switch {
+	case len(data) > MaxBytes:
+		return Entry{}, fmt.Errorf("record: %d bytes, want %d at most", len(data), MaxBytes)
+	case bytes.ContainsAny(data, "\r\n"):
+		return Entry{}, errors.New("record: more than one line")
+	case !utf8.Valid(data):
+		return Entry{}, errors.New("record: not UTF-8")
+	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&e); err != nil {

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"encoding/json"
 	"reflect"
 	"strings"
@@ -64,6 +65,11 @@ func TestDecodeIsStrict(t *testing.T) {
 		"a delete with fields":   `{"v":1,"changes":[{"router":"r","key":"k","op":"delete","now":{"a":1}}]}`,
 		"an update without":      `{"v":1,"changes":[{"router":"r","key":"k","op":"update"}]}`,
 		"a version of text":      `{"v":1,"changes":[{"router":"r","key":"k","op":"delete","version":"1"}]}`,
+		"two lines":              "{\"v\":1,\n\"messages\":[]}",
+		"a line at the end":      "{\"v\":1}\n",
+		"a return in data":       "{\"v\":1,\"messages\":[{\"channel\":\"c\",\"data\":{\"a\":\r1}}]}",
+		"not UTF-8":              "{\"v\":1,\"messages\":[{\"channel\":\"c\",\"data\":\"\xff\"}]}",
+		"too large":              `{"v":1,"messages":[{"channel":"c","data":"` + strings.Repeat("x", MaxBytes) + `"}]}`,
 		"a message without data": `{"v":1,"messages":[{"channel":"c"}]}`,
 		"a message to nobody":    `{"v":1,"messages":[{"data":1}]}`,
 		"sent before 1970":       `{"v":1,"sent":-1}`,
@@ -81,6 +87,21 @@ func TestDecodeIsStrict(t *testing.T) {
 func TestEncodeRefusesWhatIsNoJSON(t *testing.T) {
 	if data, err := Encode(Entry{Messages: []Message{{Channel: "c", Data: json.RawMessage("{")}}}); err == nil {
 		t.Errorf("encoded as %s", data)
+	}
+}
+
+// An application's own MarshalJSON writes what it likes.
+func TestWhatIsEncodedCanBeDecoded(t *testing.T) {
+	data, err := Encode(Entry{Changes: []Change{{Router: "r", Key: "\xff\n\u2028", Op: Create, Now: Fields{"a": json.RawMessage("[ 1,\r\n\"\xff\u2028\" ]")}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := Decode(data)
+	if err != nil {
+		t.Fatalf("%s: %v", data, err)
+	}
+	if got := string(e.Changes[0].Now["a"]); got != "[1,\"\uFFFD\u2028\"]" {
+		t.Errorf("got %q", got)
 	}
 }
 
@@ -109,8 +130,8 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		for _, m := range e.Messages {
-			if m.Data == nil {
-				t.Fatalf("%q: a message without data", data)
+			if m.Data == nil || !json.Valid(m.Data) || bytes.ContainsAny(m.Data, "\r\n") {
+				t.Fatalf("%q: a message with the data %q", data, m.Data)
 			}
 		}
 		again, err := Encode(e)

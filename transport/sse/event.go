@@ -42,21 +42,45 @@ func (st *stream) send(data []byte) error {
 	return st.paced.Bound(st.control.Flush)
 }
 
-// event writes one event. Its parts need no escaping: a message is one line, types and cursors are words.
+// event writes one event. A message is one line, types, cursors and tags are words; if one ever is not, it still cannot end its field and begin
+// another: data goes on in a data field of its own, as the form has it, and a word is cut off.
 func event(b *bytes.Buffer, f *transport.Frame, tag string) {
-	b.WriteString("event: ")
-	b.WriteString(f.Type)
+	field(b, "event: ", f.Type)
 	if f.Cursor != "" {
-		b.WriteString("\nid: ")
-		b.WriteString(f.Cursor)
+		id := f.Cursor
 		if tag != "" {
-			b.WriteByte('~')
-			b.WriteString(tag)
+			id += "~" + tag
 		}
+		field(b, "id: ", id)
 	}
-	b.WriteString("\ndata: ")
-	b.Write(f.Data)
-	b.WriteString("\n\n")
+	for rest := f.Data; ; {
+		line := rest
+		end := bytes.IndexAny(rest, "\r\n")
+		if end >= 0 {
+			line = rest[:end]
+		}
+		b.WriteString("data: ")
+		b.Write(line)
+		b.WriteByte('\n')
+		if end < 0 {
+			break
+		}
+		if bytes.HasPrefix(rest[end:], []byte("\r\n")) {
+			end++
+		}
+		rest = rest[end+1:]
+	}
+	b.WriteByte('\n')
+}
+
+// field writes a word behind the name of its field, as far as it is one.
+func field(b *bytes.Buffer, name, word string) {
+	if end := strings.IndexAny(word, "\r\n\x00"); end >= 0 {
+		word = word[:end]
+	}
+	b.WriteString(name)
+	b.WriteString(word)
+	b.WriteByte('\n')
 }
 
 // accepts reports whether an Accept header names text/event-stream with a quality other than zero.
