@@ -3,6 +3,7 @@ package where_test
 import (
 	"errors"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/swampline/live/where"
@@ -93,4 +94,29 @@ func checkBound(t *testing.T, s *where.Schema, w where.Where) {
 	}
 	p.SQL(where.SQLite)
 	p.SQL(where.Postgres)
+}
+
+// FuzzParseOrder reads orders: what is accepted is printed as it was, and checked without harm.
+func FuzzParseOrder(f *testing.F) {
+	s := todos(f)
+	for _, text := range []string{"", "title", "-due,title", "a,a", "-", ",", "--a", "owner_id", "a,-a", "\x00"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		order, err := where.ParseOrder(text)
+		if err != nil {
+			checkError(t, err)
+			return
+		}
+		names := make([]string, len(order))
+		for i, by := range order {
+			names[i] = by.String()
+		}
+		if strings.Join(names, ",") != text {
+			t.Fatalf("%q is read as %q", text, names)
+		}
+		if err := s.CheckOrder(order); err != nil {
+			checkError(t, err)
+		}
+	})
 }
