@@ -499,3 +499,35 @@ func TestABodyThatTricklesInIsCutOff(t *testing.T) {
 	}
 	equal(t, "table", m.snapshot(), before)
 }
+
+// Who asks for much and reads nothing is let go.
+func TestAnAnswerThatNobodyReadsIsCutOff(t *testing.T) {
+	m := newMemos()
+	for id := range int64(32) {
+		m.put(memo{ID: id + 1, OwnerID: 1, Note: strings.Repeat("x", 1<<20), Version: 1})
+	}
+	b := newBench(t, live.Options{WriteTimeout: 50 * time.Millisecond}, m)
+	for _, url := range []string{"/live/memos", "/live/memos?cursor=0"} {
+		served := make(chan struct{})
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer close(served)
+			b.serve.ServeHTTP(w, r)
+		}))
+		c, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", url)
+		select {
+		case <-served:
+		case <-limit(t).Done():
+			t.Fatalf("%s: it is served for ever", url)
+		}
+		got, _ := io.Copy(io.Discard, c)
+		if got >= 32<<20 {
+			t.Errorf("%s: all %d bytes went out", url, got)
+		}
+		c.Close()
+		server.Close()
+	}
+}
