@@ -149,6 +149,9 @@ func TestNothingOfASessionIsOfUseToSomebodyElse(t *testing.T) {
 				if strings.Contains(w.Body.String(), "the-secret") || strings.Contains(w.Body.String(), "milk") || w.Code == 304 {
 					t.Errorf("%s: %d %s", url, w.Code, w.Body)
 				}
+				if token := strings.HasSuffix(url, "?session="+known.Session) && url != "/live/?session="+known.Session; token && w.Code != 400 {
+					t.Errorf("%s: a token in a URL is taken for something: %d %s", url, w.Code, w.Body)
+				}
 			}
 			two := follow(t, name, b.server()+"/live/", "", stolen[:2]...)
 			for _, member := range []string{`"session":"` + known.Session + `"`, `"query":"` + known.Query + `"`, `"sid":1`} {
