@@ -91,13 +91,13 @@ func (a app) Call(ctx context.Context, m wire.Message) (answer wire.Answer, at b
 	case m.Mutation != "" && writes(m):
 		return a.once(ctx, m)
 	}
-	return a.run(ctx, m)
+	return a.run(ctx, m, "")
 }
 
-// run does what a message asks for.
-func (a app) run(ctx context.Context, m wire.Message) (answer wire.Answer, at broker.Position, err error) {
+// run does what a message asks for. If it is a mutation, by marks whose.
+func (a app) run(ctx context.Context, m wire.Message, by string) (answer wire.Answer, at broker.Position, err error) {
 	defer a.hub.guard(&err, inVerb)
-	b := &batch{hub: a.hub, mutation: m.Mutation}
+	b := &batch{hub: a.hub, mutation: m.Mutation, by: by}
 	defer b.end() // a panic too
 	inside := b.in(ctx)
 	say := func(broker.Position) wire.Answer { return wire.Answer{} }

@@ -18,6 +18,8 @@ type batch struct {
 	parent *batch
 	// mutation is the id that a client gave to the write that causes what is published.
 	mutation string
+	// by marks the caller whose mutation it is.
+	by string
 
 	mu    sync.Mutex
 	entry record.Entry
@@ -41,7 +43,7 @@ func (b *batch) in(ctx context.Context) context.Context {
 func (h *Hub) begin(ctx context.Context) (context.Context, *batch) {
 	b := &batch{hub: h, parent: h.batchOf(ctx)}
 	if b.parent != nil {
-		b.mutation = b.parent.mutation
+		b.mutation, b.by = b.parent.mutation, b.parent.by
 	}
 	return b.in(ctx), b
 }
@@ -99,6 +101,7 @@ func (b *batch) commit(ctx context.Context) (broker.Position, error) {
 	if size(e) == 0 || b.parent.take(e) {
 		return broker.Position{}, nil
 	}
+	e.By = b.by
 	if len(e.Changes) == 0 {
 		e.Mutation = b.mutation // else the changes carry it
 	}
@@ -117,6 +120,7 @@ func (h *Hub) publish(ctx context.Context, e record.Entry) error {
 		if b.take(e) {
 			return nil
 		}
+		e.By = b.by
 	}
 	_, err := h.append(ctx, e)
 	return err

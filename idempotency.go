@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -70,11 +71,12 @@ func (a app) once(ctx context.Context, m wire.Message) (answer wire.Answer, at b
 		}
 	}()
 	known := false
-	if answer, at, known, err = a.elsewhere(ctx, m, id.Mutation, first, retried); err != nil {
+	by := mark(who)
+	if answer, at, known, err = a.elsewhere(ctx, m, noteOf(by, id.Mutation), first, retried); err != nil {
 		return answer, at, err
 	}
 	if !known {
-		answer, at, err = a.run(ctx, m)
+		answer, at, err = a.run(ctx, m, by)
 	}
 	var unsent *unsentError
 	switch {
@@ -86,7 +88,7 @@ func (a app) once(ctx context.Context, m wire.Message) (answer wire.Answer, at b
 		return answer, at, err
 	case at.IsZero(): // it published nothing: the other nodes must learn from the log that it was done
 		kept = true
-		return a.complete(ctx, id, []record.Entry{{Mutation: id.Mutation}}, func(broker.Position) wire.Answer { return answer })
+		return a.complete(ctx, id, []record.Entry{{Mutation: id.Mutation, By: by}}, func(broker.Position) wire.Answer { return answer })
 	}
 	kept = true
 	a.hub.memory.Finish(id, outcome{answer: answer, at: at})
@@ -154,7 +156,7 @@ func (a app) present(ctx context.Context, router, key string) (wire.Answer, erro
 	if err != nil || e.verbs.get == nil {
 		return wire.Answer{}, err
 	}
-	answer, _, err := a.run(ctx, wire.Message{Type: wire.Call, Router: router, Verb: "get", Key: key})
+	answer, _, err := a.run(ctx, wire.Message{Type: wire.Call, Router: router, Verb: "get", Key: key}, "")
 	var p *wire.Problem
 	if errors.As(err, &p) && p.Status == http.StatusNotFound {
 		return wire.Answer{}, nil
@@ -173,21 +175,34 @@ func printOf(m wire.Message) once.Print {
 	return sha256.Sum256(text)
 }
 
+// mark tells a caller from others on the log, without his name. Changes carry their mutation to whoever sees them, and who says it as
+// his own must not be taken for the one who did.
+func mark(who string) string {
+	if who == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(who))
+	return base64.RawURLEncoding.EncodeToString(sum[:12])
+}
+
+// noteOf names a mutation as the log tells of it: with whose it is.
+func noteOf(by, mutation string) string { return by + " " + mutation }
+
 // note remembers which writes an entry of the log tells of.
 func (h *Hub) note(at broker.Position, e *record.Entry) {
 	h.memory.Note(at, "", nil)
 	if e.Mutation != "" {
-		h.noteOne(at, e.Mutation, nil)
+		h.noteOne(at, e.By, e.Mutation, nil)
 	}
 	for _, c := range e.Changes {
 		if c.Mutation != "" {
-			h.noteOne(at, c.Mutation, []once.Row{{Router: c.Router, Key: c.Key}})
+			h.noteOne(at, e.By, c.Mutation, []once.Row{{Router: c.Router, Key: c.Key}})
 		}
 	}
 }
 
-func (h *Hub) noteOne(at broker.Position, mutation string, rows []once.Row) {
+func (h *Hub) noteOne(at broker.Position, by, mutation string, rows []once.Row) {
 	if id, err := uuid.Parse(mutation); err == nil { // clients may spell it as they like
-		h.memory.Note(at, id.String(), rows)
+		h.memory.Note(at, noteOf(by, id.String()), rows)
 	}
 }

@@ -28,6 +28,8 @@ type Entry struct {
 	// Mutation is the id that a client gave to the write that caused this, when no change carries it: each hub learns from the log
 	// what was done already.
 	Mutation string `json:"mutation,omitempty"`
+	// By marks the caller whose mutations those of the entry are, empty when nobody is told from others.
+	By string `json:"by,omitempty"`
 	// Sent is when the entry was appended, by the clock of who did, in milliseconds since 1970; zero when that is not known.
 	Sent int64 `json:"sent,omitempty"`
 }
