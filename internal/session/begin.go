@@ -188,7 +188,7 @@ func (s *Session) snapshot(sub *subscription, round uint, source Source, after b
 	for _, key := range loaded.Keys {
 		sub.held[key] = struct{}{}
 	}
-	sub.unsent, sub.resumed = sub.message.Tag == "", false
+	sub.unsent, sub.resumed = true, false
 	listing := loaded.Listing
 	if source.Query.Stream() != nil {
 		listing.Tag = source.Query.Tag()

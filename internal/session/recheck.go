@@ -144,12 +144,15 @@ func (s *Session) End(p *wire.Problem, last *transport.Frame) {
 }
 
 // recall drops the data and the snapshots that are queued, and the cursors that claim them. Subscriptions stand where their
-// client is; those whose snapshot is dropped have none. The session's lock is held.
+// client is; those whose snapshot is dropped, nobody knows where: until they are given another no cursor is told. The session's lock is held.
 func (s *Session) recall() {
 	s.drop(func(i item) bool { return i.data != nil || i.rows != nil || i.cursor })
 	for _, sub := range s.subs {
 		if sub.queued {
 			sub.queued, sub.position, sub.counted = false, sub.from, broker.Position{}
+		}
+		if sub.unsent {
+			sub.position = broker.Position{}
 		}
 	}
 }

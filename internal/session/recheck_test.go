@@ -309,6 +309,42 @@ func TestResumeWithATagOverARecheck(t *testing.T) {
 	}
 }
 
+// A resync that was dropped, because rights were evaluated anew before it was taken, is made anew, whether the client had said a tag or not.
+func TestRecheckBeforeAResyncIsTaken(t *testing.T) {
+	for _, tagged := range []bool{false, true} {
+		inBubble(t, options{}, func(t *testing.T, h *hub) {
+			c := h.client()
+			c.tagged = tagged
+			all := c.subscribe(1, `{}`)
+			h.mustPut(1, 1)
+			h.mustPut(2, 2)
+			c.drain()
+			c.session.Close()
+			c.reconnect()
+			c.subscribe(1, `{}`)
+			c.drain()
+			h.allow(`{"box":1}`)
+			h.recheck()
+			synctest.Wait() // the resync is queued
+			release := make(chan struct{})
+			h.onLoad = func(wire.Message) error { <-release; return nil }
+			before := all.Cursor
+			h.recheck()
+			c.session.Cursor()
+			c.drain()
+			if all.Cursor != before { // a client that breaks off now would resume behind what it was never told
+				t.Errorf("tagged: %v, from %s to %s without data", tagged, before, all.Cursor)
+			}
+			close(release)
+			c.drain()
+			if len(all.Resyncs) != 1 {
+				t.Errorf("tagged: %v, resyncs %v", tagged, all.Resyncs)
+			}
+			h.agrees(t, all, `{"box":1}`)
+		})
+	}
+}
+
 func TestRecheckWhenTheLogIsLost(t *testing.T) {
 	inBubble(t, options{}, func(t *testing.T, h *hub) {
 		c := h.client()
