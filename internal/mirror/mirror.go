@@ -77,10 +77,9 @@ func New() *Client { return &Client{Feeds: map[int64]*Feed{}} }
 
 // Receive takes one message. The error says what the server did wrong.
 func (c *Client) Receive(data []byte) error {
-	var m Message
-	d := json.NewDecoder(bytes.NewReader(data))
-	if err := d.Decode(&m); err != nil || bytes.ContainsAny(data, "\n") {
-		return fmt.Errorf("no message: %q: %v", data, err)
+	m, err := Decode(data)
+	if err != nil {
+		return err
 	}
 	feed := c.Feeds[m.ID]
 	switch m.Type {
@@ -95,11 +94,18 @@ func (c *Client) Receive(data []byte) error {
 			delete(c.Feeds, m.ID)
 		}
 	case "change", "message", "count":
-		return c.data(m)
+		for _, f := range c.Feeds {
+			if f.Answered && f.Query == m.Query {
+				if _, err := f.Take(m); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
 	case "cursor":
 		for _, f := range c.Feeds {
-			if f.Answered && After(m.Cursor, f.Cursor) {
-				f.Cursor = m.Cursor
+			if f.Answered {
+				_, _ = f.Take(m)
 			}
 		}
 		return nil
@@ -108,67 +114,94 @@ func (c *Client) Receive(data []byte) error {
 	return nil
 }
 
+// Decode reads one message.
+func Decode(data []byte) (Message, error) {
+	var m Message
+	d := json.NewDecoder(bytes.NewReader(data))
+	if err := d.Decode(&m); err != nil || bytes.ContainsAny(data, "\n") {
+		return m, fmt.Errorf("no message: %q: %v", data, err)
+	}
+	return m, nil
+}
+
+// answer takes the answer to a subscribe, and checks that there is one.
 func (f *Feed) answer(m Message) error {
 	switch {
 	case m.Type == "resumed" && (f.Answered || m.Cursor != f.Cursor):
 		return fmt.Errorf("resumed at %s, the cursor is %s (answered: %v)", m.Cursor, f.Cursor, f.Answered)
 	case m.Type == "snapshot" && f.Answered:
 		return fmt.Errorf("a second snapshot without a reason")
-	case m.Type == "resync":
+	}
+	_, err := f.Take(m)
+	return err
+}
+
+// Take takes a message that is for this feed, by the cursor rule and the version rule, whatever connection it came over: that
+// it was asked for is the caller's to check. It reports false for what the feed has seen.
+func (f *Feed) Take(m Message) (news bool, err error) {
+	switch m.Type {
+	case "resync":
 		if m.Reason == "" {
-			return fmt.Errorf("a resync without a reason")
+			return false, fmt.Errorf("a resync without a reason")
 		}
 		f.Resyncs = append(f.Resyncs, m.Reason)
+		return true, f.replace(m)
+	case "snapshot":
+		return true, f.replace(m)
+	case "resumed":
+		f.Answered, f.Query = true, m.Query
+		return true, nil
+	case "cursor":
+		if news = After(m.Cursor, f.Cursor); news {
+			f.Cursor = m.Cursor
+		}
+		return news, nil
 	}
+	return f.data(m)
+}
+
+// replace takes a snapshot.
+func (f *Feed) replace(m Message) error {
 	f.Answered, f.Query, f.Cursor = true, m.Query, m.Cursor
-	if m.Type != "resumed" {
-		f.Rows = map[string]Row{}
-		for _, r := range m.Rows {
-			if _, twice := f.Rows[r.Key]; twice {
-				return fmt.Errorf("row %s comes twice", r.Key)
-			}
-			f.Rows[r.Key] = r
+	f.Rows = map[string]Row{}
+	for _, r := range m.Rows {
+		if _, twice := f.Rows[r.Key]; twice {
+			return fmt.Errorf("row %s comes twice", r.Key)
 		}
-		f.Order, f.Count, f.Tag = m.Order, m.Count, m.Tag
-		if m.Limit != 0 {
-			f.Limit = m.Limit
-		}
-		f.settle(true, m.More)
+		f.Rows[r.Key] = r
 	}
+	f.Order, f.Count, f.Tag = m.Order, m.Count, m.Tag
+	if m.Limit != 0 {
+		f.Limit = m.Limit
+	}
+	f.settle(true, m.More)
 	return nil
 }
 
-func (c *Client) data(m Message) error {
-	for _, f := range c.Feeds {
-		if !f.Answered || f.Query != m.Query {
-			continue
-		}
-		fill := (m.More != nil || m.Count != nil) && !After(f.Cursor, m.Cursor)
-		if !After(m.Cursor, f.Cursor) && !fill {
-			f.Ignored++
-			continue
-		}
-		f.Cursor = m.Cursor
-		f.Applied++
-		for _, data := range m.Messages {
-			f.Messages = append(f.Messages, string(data))
-		}
-		for _, change := range m.Changes {
-			if err := f.apply(change); err != nil {
-				return err
-			}
-		}
-		if m.Count != nil {
-			f.Count = m.Count
-		}
-		f.settle(m.More != nil, m.More)
-		if f.CheckPlaces {
-			if err := f.checkPlaces(m); err != nil {
-				return err
-			}
+func (f *Feed) data(m Message) (news bool, err error) {
+	fill := (m.More != nil || m.Count != nil) && !After(f.Cursor, m.Cursor)
+	if !After(m.Cursor, f.Cursor) && !fill {
+		f.Ignored++
+		return false, nil
+	}
+	f.Cursor = m.Cursor
+	f.Applied++
+	for _, data := range m.Messages {
+		f.Messages = append(f.Messages, string(data))
+	}
+	for _, change := range m.Changes {
+		if err := f.apply(change); err != nil {
+			return true, err
 		}
 	}
-	return nil
+	if m.Count != nil {
+		f.Count = m.Count
+	}
+	f.settle(m.More != nil, m.More)
+	if f.CheckPlaces {
+		return true, f.checkPlaces(m)
+	}
+	return true, nil
 }
 
 func (f *Feed) apply(change Change) error {
