@@ -1,0 +1,314 @@
+package checker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sort"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"github.com/swampline/live/broker"
+	"github.com/swampline/live/broker/memory"
+	"github.com/swampline/live/internal/record"
+)
+
+// router is the name of the checker's router.
+const router = "items"
+
+// oracle knows the log as it was appended. It is between the hubs and their broker. Its methods may be called by any goroutine.
+type oracle struct {
+	inner *memory.Broker
+	table *table
+	tally *Tally
+
+	mu     sync.RWMutex
+	epochs map[uint64]*epoch
+	head   broker.Position
+}
+
+// epoch is one life of the log. Offsets are dense from 1.
+type epoch struct {
+	base     uint64 // entries up to it are trimmed
+	changes  []logged
+	channels map[string][]said
+	rechecks map[string][]uint64
+	loose    []uint64 // entries that leave the hubs in doubt about what a row was
+	bulks    []uint64
+	newest   map[string]int64 // version by key
+	ended    map[string]bool
+}
+
+// logged is a change of a row on the log.
+type logged struct {
+	at      uint64
+	key     string
+	version int64
+	row     item // unless it is gone
+	gone    bool
+	// late says that a newer version went by before.
+	late bool
+}
+
+// said is a message on a channel.
+type said struct {
+	at   uint64
+	data string
+}
+
+func newOracle(t *table, tally *Tally) *oracle {
+	o := &oracle{
+		inner: memory.New(memory.Options{MaxEntries: -1, MaxBytes: -1, MaxAge: -1}), table: t, tally: tally,
+		epochs: map[uint64]*epoch{},
+	}
+	o.begin()
+	return o
+}
+
+// begin notes a new epoch. The lock is held, or nobody knows the oracle yet.
+func (o *oracle) begin() {
+	o.head, _ = o.inner.Head(context.Background())
+	o.epochs[o.head.Epoch] = &epoch{
+		channels: map[string][]said{}, rechecks: map[string][]uint64{}, newest: map[string]int64{}, ended: map[string]bool{},
+	}
+}
+
+// end is the position of the newest entry.
+func (o *oracle) end() broker.Position {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return o.head
+}
+
+// append puts an entry on the log and notes it, as one step: nobody finds it on the log who does not find it here.
+func (o *oracle) append(ctx context.Context, data []byte) (broker.Position, error) {
+	entry, bad := record.Decode(data)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	at, err := o.inner.Append(ctx, data)
+	if err != nil {
+		return at, err
+	}
+	o.tally.Writes.Add(1)
+	o.head = at
+	e := o.epochs[at.Epoch]
+	if bad != nil {
+		o.tally.Find(Protocol, "the entry %s cannot be read: %v", data, bad)
+		return at, nil
+	}
+	for _, c := range entry.Changes {
+		e.note(o.table, at.Major, c)
+	}
+	for _, m := range entry.Messages {
+		e.channels[m.Channel] = append(e.channels[m.Channel], said{at.Major, string(m.Data)})
+	}
+	for _, who := range entry.Recheck {
+		e.rechecks[who] = append(e.rechecks[who], at.Major)
+	}
+	return at, nil
+}
+
+func (e *epoch) note(t *table, at uint64, c record.Change) {
+	if c.Op == record.Bulk {
+		e.bulks = append(e.bulks, at)
+		e.loose = append(e.loose, at)
+		return
+	}
+	l := logged{at: at, key: c.Key, gone: c.Op == record.Delete}
+	if c.Version != nil {
+		l.version = *c.Version
+	} else { // deleted by who does not know the version
+		l.version = e.newest[c.Key]
+	}
+	if !l.gone {
+		l.row, _ = t.at(c.Key, l.version)
+	}
+	l.late = e.ended[c.Key] || l.version < e.newest[c.Key]
+	if l.late || c.Op == record.Put || c.Was == nil && c.Op != record.Create {
+		e.loose = append(e.loose, at)
+	}
+	e.newest[c.Key] = max(e.newest[c.Key], l.version)
+	e.ended[c.Key] = e.ended[c.Key] || l.gone
+	e.changes = append(e.changes, l)
+}
+
+// trim cuts the history short: all but the newest entries are gone.
+func (o *oracle) trim(keep int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if uint64(keep) >= o.head.Major {
+		return
+	}
+	o.inner.Trim(keep)
+	e := o.epochs[o.head.Epoch]
+	e.base = max(e.base, o.head.Major-uint64(keep))
+}
+
+// reset loses the log: a new epoch begins.
+func (o *oracle) reset() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.inner.Reset()
+	o.begin()
+}
+
+// spoken returns the messages of a channel after a position, up to another one of the same epoch.
+func (o *oracle) spoken(channel string, after, upto broker.Position) []said {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	e := o.epochs[upto.Epoch]
+	if e == nil || after.Epoch != upto.Epoch {
+		return nil
+	}
+	all := e.channels[channel]
+	from := sort.Search(len(all), func(i int) bool { return all[i].at > after.Major })
+	to := sort.Search(len(all), func(i int) bool { return all[i].at > upto.Major })
+	return all[from:max(from, to)]
+}
+
+// changed returns the changes of rows after a position, up to another one of the same epoch.
+func (o *oracle) changed(after, upto broker.Position) []logged {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	e := o.epochs[upto.Epoch]
+	if e == nil || after.Epoch != upto.Epoch {
+		return nil
+	}
+	from := sort.Search(len(e.changes), func(i int) bool { return e.changes[i].at > after.Major })
+	to := sort.Search(len(e.changes), func(i int) bool { return e.changes[i].at > upto.Major })
+	return e.changes[from:max(from, to)]
+}
+
+// bulk reports whether rows were changed behind the router's back after a position.
+func (o *oracle) bulk(after broker.Position) bool {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	e := o.epochs[after.Epoch]
+	return e != nil && anyAfter(e.bulks, after.Major)
+}
+
+// bulkWithin reports whether that was after a position and up to another one.
+func (o *oracle) bulkWithin(after, upto broker.Position) bool {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	e := o.epochs[after.Epoch]
+	if e == nil {
+		return false
+	}
+	i := sort.Search(len(e.bulks), func(i int) bool { return e.bulks[i] > after.Major })
+	return i < len(e.bulks) && e.bulks[i] <= upto.Major
+}
+
+func anyAfter(offsets []uint64, after uint64) bool {
+	return len(offsets) > 0 && offsets[len(offsets)-1] > after
+}
+
+// excuse reports whether there is a reason of this name to resync a caller's subscription that stands at a position.
+func (o *oracle) excuse(reason string, at broker.Position, who string) bool {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	e := o.epochs[at.Epoch]
+	if e == nil {
+		return reason == "epoch" // a position that nobody gave out
+	}
+	switch reason {
+	case "epoch":
+		return at.Epoch != o.head.Epoch
+	case "history", "overflow":
+		return e.base > at.Major
+	case "unknown":
+		return anyAfter(e.loose, at.Major)
+	case "bulk":
+		return anyAfter(e.bulks, at.Major)
+	case "rights":
+		return anyAfter(e.rechecks[who], at.Major)
+	}
+	return false
+}
+
+// handle is the broker as one hub has it.
+type handle struct {
+	*oracle
+	mu sync.Mutex
+	// gate is what entries wait for while the hub is paused.
+	gate chan struct{}
+	// lost counts how often the hub was told that the log does not continue where it was.
+	lost atomic.Int64
+}
+
+var _ broker.Broker = (*handle)(nil)
+
+// Append adds an entry.
+func (h *handle) Append(ctx context.Context, data []byte) (broker.Position, error) {
+	return h.append(ctx, data)
+}
+
+// Head is the newest entry's position.
+func (h *handle) Head(context.Context) (broker.Position, error) { return h.end(), nil }
+
+// Follow hands on what the log gives, while the hub is not paused.
+func (h *handle) Follow(ctx context.Context, after broker.Position, deliver func([]broker.Entry) error) error {
+	err := h.inner.Follow(ctx, after, func(batch []broker.Entry) error {
+		if err := h.pass(ctx); err != nil {
+			return err
+		}
+		return deliver(batch)
+	})
+	if errors.Is(err, broker.ErrExpired) {
+		h.lost.Add(1)
+	}
+	return err
+}
+
+// pass waits while the hub is paused.
+func (h *handle) pass(ctx context.Context) error {
+	h.mu.Lock()
+	gate := h.gate
+	h.mu.Unlock()
+	if gate == nil {
+		return nil
+	}
+	select {
+	case <-gate:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// pause keeps entries from the hub. It reports false if it was paused already.
+func (h *handle) pause() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.gate != nil {
+		return false
+	}
+	h.gate = make(chan struct{})
+	return true
+}
+
+// resume lets entries through again.
+func (h *handle) resume() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.gate != nil {
+		close(h.gate)
+		h.gate = nil
+	}
+}
+
+// behind reports whether the hub may not know yet what became of the log.
+func (h *handle) behind() bool { return h.paused() }
+
+func (h *handle) paused() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.gate != nil
+}
+
+// versionOf reads the version of a row.
+func versionOf(v json.RawMessage) int64 {
+	n, _ := strconv.ParseInt(string(v), 10, 64)
+	return n
+}

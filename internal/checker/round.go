@@ -1,0 +1,206 @@
+package checker
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/swampline/live/where"
+)
+
+// Config is what a run is made of.
+type Config struct {
+	Seed                   uint64
+	Hubs, Clients, Writers int
+	// Callers is how many users the clients belong to.
+	Callers int
+	// Rows is how many rows the table has at most, about.
+	Rows int
+	// Burst is how many messages are published together at most.
+	Burst int
+	// Length is how long a round's faults go on; its end comes on top.
+	Length time.Duration
+	// Pace is the time between two writes of a writer, on average, and Calm that between two faults.
+	Pace, Calm time.Duration
+	// Ping is the hubs' PingInterval; a client that hears nothing for Patience takes its connection for dead.
+	Ping, Patience time.Duration
+	// Settle is how long clients may take in the end to be told everything.
+	Settle time.Duration
+	// PauseFor is how long a hub is paused at most.
+	PauseFor time.Duration
+	// Debug prints what clients do.
+	Debug bool
+}
+
+// Short is a run of some seconds, for a machine of any speed.
+func Short(seed uint64) Config {
+	return Config{
+		Seed: seed, Hubs: 3, Clients: 16, Writers: 3, Callers: 4, Rows: 250, Burst: 6, Length: 6 * time.Second,
+		Pace: 4 * time.Millisecond, Calm: 10 * time.Millisecond, Ping: 500 * time.Millisecond, Patience: 4 * time.Second,
+		Settle: time.Minute, PauseFor: 1500 * time.Millisecond,
+	}
+}
+
+// Round is one life of a world: it is made, harmed for a while, healed and compared.
+func Round(ctx context.Context, c Config, tally *Tally) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	rnd := rand.New(rand.NewPCG(c.Seed, 1))
+	w := newWorld(ctx, c, tally)
+	defer w.close()
+	for i := range c.Callers {
+		w.rights.add(fmt.Sprintf("u%d", i), 1+rnd.Uint64N(everything))
+	}
+	clients := make([]*client, c.Clients)
+	for i := range clients {
+		clients[i] = newClient(w, i, fmt.Sprintf("u%d", i%c.Callers), interests(rnd))
+		defer clients[i].close()
+	}
+
+	harm, heal := context.WithTimeout(ctx, c.Length)
+	defer heal()
+	var writers, others sync.WaitGroup
+	for i := range c.Writers {
+		writer := &writer{w, rand.New(rand.NewPCG(c.Seed, uint64(100+i)))}
+		writers.Go(func() { writer.write(harm) })
+	}
+	for _, k := range clients {
+		others.Go(func() { k.behave(harm) })
+	}
+	others.Go(func() { (&chaos{w, clients, rand.New(rand.NewPCG(c.Seed, 2))}).reign(harm) })
+	writers.Wait()
+	for _, k := range clients {
+		k.proxy.heal()
+	}
+	others.Wait()
+	w.quiesce(ctx, clients)
+}
+
+// quiesce heals everything, has the clients follow to the end of the log, and compares.
+func (w *world) quiesce(ctx context.Context, clients []*client) {
+	for _, n := range w.nodes {
+		n.present().handle.resume()
+	}
+	w.exclusive(func() {})
+	w.tasks.Wait()
+	ctx, cancel := context.WithTimeout(ctx, w.config.Settle)
+	defer cancel()
+	end := w.oracle.end()
+	var all sync.WaitGroup
+	for _, c := range clients {
+		all.Go(func() {
+			c.proxy.heal()
+			c.settle(ctx, end)
+			c.compare(end)
+		})
+	}
+	all.Wait()
+}
+
+// interests draws what a client follows.
+func interests(rnd *rand.Rand) (all []interest) {
+	all = append(all, interest{kind: channel, channel: "news"})
+	for range 2 {
+		all = append(all, interest{kind: channel, channel: fmt.Sprintf("chat:%d", rnd.IntN(owners))},
+			interest{kind: channel, channel: fmt.Sprintf("bulletin:%d", rnd.IntN(bulletins))})
+	}
+	for range 3 {
+		all = append(all, interest{kind: rows, list: rnd.Int64N(lists)})
+	}
+	all = append(all, interest{kind: rows, list: -1})
+	orders := []string{"rank", "-rank,title", "title", "-id"}
+	for range 2 {
+		all = append(all, interest{kind: window, list: rnd.Int64N(lists+1) - 1, order: orders[rnd.IntN(len(orders))], limit: 1 + rnd.IntN(12)})
+	}
+	return append(all, interest{kind: count, list: rnd.Int64N(lists+1) - 1})
+}
+
+// compare judges what a client shows in the end.
+func (c *client) compare(end fmt.Stringer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	mask, _ := c.world.rights.of(c.who)
+	for _, id := range c.ids() {
+		s := c.subs[id]
+		if s.kind == channel && c.barred(s) {
+			continue
+		}
+		if !s.known || s.feed.Cursor < end.String() {
+			c.world.tally.Find(Stuck, "%s (%s), %s: it is at %q, the log ends at %s", c.name, c.who, s.interest, s.feed.Cursor, end)
+			continue
+		}
+		c.world.tally.Compared.Add(1)
+		if got, want := s.shown(), c.world.truth(s.interest, mask); got != want {
+			c.world.tally.Find(WrongRows, "%s (%s), %s, link %d: it shows%s, and the database has%s", c.name, c.who, s.interest, s.link.number, got, want)
+		}
+	}
+}
+
+// truth is what a subscription must show.
+func (w *world) truth(i interest, mask uint64) string {
+	if i.kind == channel {
+		return ""
+	}
+	seen, err := schema.Bind(scope(mask))
+	if err != nil {
+		panic(err)
+	}
+	asked, err := schema.Bind(filter(i.list))
+	if err != nil {
+		panic(err)
+	}
+	order, err := where.ParseOrder(i.order)
+	if err != nil {
+		panic(err)
+	}
+	found := w.table.list(seen.And(asked), order, i.limit)
+	if i.kind == count {
+		return fmt.Sprint(len(found))
+	}
+	if i.kind == rows { // without an order a client sorts by key, which is text
+		slices.SortFunc(found, func(a, b item) int { return cmp.Compare(strconv.FormatInt(a.ID, 10), strconv.FormatInt(b.ID, 10)) })
+	}
+	text := ""
+	for _, r := range found {
+		text += fmt.Sprintf(" %d@%d", r.ID, r.Version)
+	}
+	return text
+}
+
+// debug prints what happens, if that was asked for.
+func (w *world) debug(format string, args ...any) {
+	if w.config.Debug {
+		fmt.Fprintf(os.Stderr, "%s "+format+"\n", append([]any{time.Now().Format("05.000")}, args...)...)
+	}
+}
+
+// openFiles counts the process's open files; negative where nobody can tell.
+func openFiles() int {
+	names, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return -1
+	}
+	return len(names)
+}
+
+// Resources are what a process holds.
+type Resources struct {
+	Goroutines, Files int
+	Heap              uint64
+}
+
+// Held returns what the process holds now.
+func Held() Resources {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return Resources{runtime.NumGoroutine(), openFiles(), m.HeapAlloc}
+}
