@@ -5,10 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,6 +40,7 @@ type client struct {
 	links   int
 	node    *node
 	pending map[int64]bool // unsubscribes without an answer
+	trace   []string
 }
 
 func newClient(w *world, index int, who string, interests []interest) *client {
@@ -111,7 +115,9 @@ func (c *client) ask(l *link, s *subscription) string {
 	l.standing[s] = st
 	s.asked = l
 	_, s.turns = c.world.rights.of(c.who)
-	return s.text()
+	text := s.text()
+	c.note(l, "->", text)
+	return text
 }
 
 // errGone ends a link on which nothing will come any more.
@@ -143,6 +149,7 @@ func (c *client) take(l *link, line []byte) error {
 		return errGone
 	}
 	c.world.tally.Frames.Add(1)
+	c.note(l, "<-", string(line))
 	c.world.tally.Bytes.Add(int64(len(line)))
 	switch m.Type {
 	case "snapshot", "resync", "resumed":
@@ -165,6 +172,14 @@ func (c *client) take(l *link, line []byte) error {
 		return errGone
 	}
 	return nil
+}
+
+// note keeps what was said on a link, for who looks for the cause of a finding. The lock is held.
+func (c *client) note(l *link, way string, text string) {
+	if !c.world.config.Debug {
+		return
+	}
+	c.trace = append(c.trace, fmt.Sprintf("%d %s %s", l.number, way, text))
 }
 
 // audit looks for secrets in the raw bytes: whatever a message is, it holds nothing that is not for this caller.
@@ -195,6 +210,9 @@ func (c *client) audit(line []byte) {
 
 // find notes a finding of a subscription.
 func (c *client) find(i Invariant, l *link, s *subscription, format string, args ...any) {
+	if c.world.config.Debug {
+		_ = os.WriteFile(fmt.Sprintf("%s/%s.trace", os.TempDir(), strings.ReplaceAll(c.name, " ", "-")), []byte(strings.Join(c.trace, "\n")), 0o600)
+	}
 	args = append([]any{c.name, c.who, l.transport, l.number, s.interest.String(), s.at.Major}, args...)
 	c.world.tally.Find(i, "%s (%s, %s, link %d), %s, at %d: "+format, args...)
 }
@@ -266,7 +284,7 @@ func (c *client) resync(l *link, s *subscription, m mirror.Message, line []byte)
 	if s.asked != l || c.excused(l, s, m) {
 		return
 	}
-	c.find(FalseResync, l, s, "of epoch %d, with no reason for %q: %.200s", s.at.Epoch, m.Reason, line)
+	c.find(FalseResync, l, s, "of epoch %d, asked with %q, with no reason for %q (%s): %.200s", s.at.Epoch, l.standing[s].sent, m.Reason, c.world.oracle.causes(c.who), line)
 }
 
 func (c *client) excused(l *link, s *subscription, m mirror.Message) bool {
@@ -429,10 +447,10 @@ func (c *client) covers(l *link, s *subscription, before broker.Position) {
 		case belongs && (!ok || version < change.version):
 			// A list that was read after the row had gone, or moved away, did not show it.
 			if id, _ := strconv.ParseInt(change.key, 10, 64); !c.world.table.ended(id, change.version, s.read, s.matches) {
-				c.find(Gap, l, s, "it went on from %d past %d, where row %s became version %d, and holds it as %s (%v)", before.Major, change.at, change.key, change.version, held.Version, ok)
+				c.find(Gap, l, s, "it went on from %d past %d, where row %s became version %d, and holds version %q; its list was read before %d: %s", before.Major, change.at, change.key, change.version, held.Version, s.read, c.world.story(change.key))
 			}
 		case !belongs && ok && version <= change.version:
-			c.find(Gap, l, s, "it went on from %d past %d, where row %s left with version %d, and holds version %s", before.Major, change.at, change.key, change.version, held.Version)
+			c.find(Gap, l, s, "it went on from %d past %d, where row %s left with version %d, and holds version %s: %s", before.Major, change.at, change.key, change.version, held.Version, c.world.story(change.key))
 		}
 	}
 }
@@ -447,7 +465,9 @@ func (c *client) failed(l *link, m mirror.Message, line []byte) error {
 		return nil // it had been closed meanwhile
 	case code == "unavailable" || code == "rate_limited" || code == "too_many_sessions" || code == "overloaded":
 		return errGone
-	case s == nil || l.standing[s] == nil:
+	case m.ID != 0 && m.ID <= c.next && (s == nil || l.standing[s] == nil):
+		return nil // the client has unsubscribed meanwhile
+	case s == nil:
 		c.world.tally.Find(Refused, "%s (%s): %s", c.name, l.transport, line)
 		return nil
 	case s.kind == channel && code == "not_found" && c.lost(s):

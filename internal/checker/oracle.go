@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"sort"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -36,18 +38,21 @@ type epoch struct {
 	rechecks map[string][]uint64
 	loose    []uint64 // entries that leave the hubs in doubt about what a row was
 	bulks    []uint64
-	newest   map[string]int64 // version by key
+	bulk     uint64            // the last of bulks
+	touched  map[string]uint64 // the last change by key
+	newest   map[string]int64  // version by key
 	ended    map[string]bool
 }
 
 // logged is a change of a row on the log.
 type logged struct {
 	at      uint64
+	op      record.Op
 	key     string
 	version int64
 	row     item // unless it is gone
 	gone    bool
-	// late says that a newer version went by before.
+	// late says that a newer version went by before, or in the same entry.
 	late bool
 }
 
@@ -70,7 +75,7 @@ func newOracle(t *table, tally *Tally) *oracle {
 func (o *oracle) begin() {
 	o.head, _ = o.inner.Head(context.Background())
 	o.epochs[o.head.Epoch] = &epoch{
-		channels: map[string][]said{}, rechecks: map[string][]uint64{}, newest: map[string]int64{}, ended: map[string]bool{},
+		channels: map[string][]said{}, rechecks: map[string][]uint64{}, newest: map[string]int64{}, ended: map[string]bool{}, touched: map[string]uint64{},
 	}
 }
 
@@ -112,10 +117,11 @@ func (o *oracle) append(ctx context.Context, data []byte) (broker.Position, erro
 func (e *epoch) note(t *table, at uint64, c record.Change) {
 	if c.Op == record.Bulk {
 		e.bulks = append(e.bulks, at)
+		e.bulk = at
 		e.loose = append(e.loose, at)
 		return
 	}
-	l := logged{at: at, key: c.Key, gone: c.Op == record.Delete}
+	l := logged{at: at, op: c.Op, key: c.Key, gone: c.Op == record.Delete}
 	if c.Version != nil {
 		l.version = *c.Version
 	} else { // deleted by who does not know the version
@@ -124,10 +130,16 @@ func (e *epoch) note(t *table, at uint64, c record.Change) {
 	if !l.gone {
 		l.row, _ = t.at(c.Key, l.version)
 	}
+	for i := len(e.changes) - 1; i >= 0 && e.changes[i].at == at; i-- {
+		if e.changes[i].key == c.Key { // an entry counts as a whole
+			e.changes[i].late = true
+		}
+	}
 	l.late = e.ended[c.Key] || l.version < e.newest[c.Key]
-	if l.late || c.Op == record.Put || c.Was == nil && c.Op != record.Create {
+	if l.late || c.Op == record.Put || c.Was == nil && c.Op != record.Create || e.bulk > e.touched[c.Key] {
 		e.loose = append(e.loose, at)
 	}
+	e.touched[c.Key] = at
 	e.newest[c.Key] = max(e.newest[c.Key], l.version)
 	e.ended[c.Key] = e.ended[c.Key] || l.gone
 	e.changes = append(e.changes, l)
@@ -311,4 +323,40 @@ func (h *handle) paused() bool {
 func versionOf(v json.RawMessage) int64 {
 	n, _ := strconv.ParseInt(string(v), 10, 64)
 	return n
+}
+
+// story tells what was committed and published of a row, for findings.
+func (w *world) story(key string) string {
+	var b strings.Builder
+	id, _ := strconv.ParseInt(key, 10, 64)
+	w.table.mu.RLock()
+	if h := w.table.history[id]; h != nil {
+		for i, v := range h.versions {
+			fmt.Fprintf(&b, "committed at %d: %+v; ", h.stamps[i], v)
+		}
+		fmt.Fprintf(&b, "gone at %d; ", h.gone)
+	}
+	w.table.mu.RUnlock()
+	o := w.oracle
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	for name, e := range o.epochs {
+		for _, c := range e.changes {
+			if c.key == key {
+				fmt.Fprintf(&b, "epoch %d has at %d %s version %d (gone %v, late %v); ", name, c.at, c.op, c.version, c.gone, c.late)
+			}
+		}
+	}
+	return b.String()
+}
+
+// causes tells what could have been the cause of a resync, for findings.
+func (o *oracle) causes(who string) string {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	text := ""
+	for name, e := range o.epochs {
+		text += fmt.Sprintf("epoch %d: trimmed to %d, rechecks of %s %v, bulk %v; ", name, e.base, who, e.rechecks[who], e.bulks)
+	}
+	return text + "now " + o.head.String()
 }
