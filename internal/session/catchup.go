@@ -110,10 +110,38 @@ func (s *Session) readOn(ctx context.Context, sub *subscription, round uint) err
 	if !s.replay(sub, round, entries) || len(entries) == chunk {
 		return nil
 	}
+	if query.Windowed() && s.ahead(sub, round) {
+		return nil
+	}
 	if !s.join(ctx, sub, round, query, edge) {
 		return errHubGone
 	}
 	return nil
+}
+
+// ahead reports whether a subscription stands beyond what this hub has followed of the log: its client comes from another one. What
+// the members of a window share is then as of before what the client holds, which would throw it away; so the subscription is left
+// alone until the hub is there.
+func (s *Session) ahead(sub *subscription, round uint) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := sub.position
+	if sub.state != behind || sub.round != round || s.closed || !at.After(s.env.Log.Position()) {
+		return false
+	}
+	sub.paused = true
+	s.env.Running.Add(1)
+	go func() {
+		defer s.env.Running.Done()
+		_ = s.env.Log.Wait(s.ctx, at)
+		s.mu.Lock()
+		if sub.round == round {
+			sub.paused = false
+		}
+		s.mu.Unlock()
+		s.signal()
+	}()
+	return true
 }
 
 // join makes a subscription that has read all there was a member of its query, on the shard's goroutine. What members share,
