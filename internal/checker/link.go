@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/swampline/live/broker"
 )
 
 // The transports.
@@ -33,6 +35,7 @@ type link struct {
 	transport string
 	lost      int64 // how often the hub had lost the log when it began
 	handle    *handle
+	began     broker.Position // where the hub was when it began
 	queries   map[string][]*subscription
 	standing  map[*subscription]*standing
 	over      bool // the client has ended it

@@ -247,6 +247,8 @@ type handle struct {
 	gate chan struct{}
 	// lost counts how often the hub was told that the log does not continue where it was.
 	lost atomic.Int64
+	// at is how far entries were handed to the hub.
+	at broker.Position
 }
 
 var _ broker.Broker = (*handle)(nil)
@@ -265,12 +267,24 @@ func (h *handle) Follow(ctx context.Context, after broker.Position, deliver func
 		if err := h.pass(ctx); err != nil {
 			return err
 		}
+		h.mu.Lock()
+		if last := batch[len(batch)-1].Position; last.Epoch != h.at.Epoch || last.After(h.at) {
+			h.at = last
+		}
+		h.mu.Unlock()
 		return deliver(batch)
 	})
 	if errors.Is(err, broker.ErrExpired) {
 		h.lost.Add(1)
 	}
 	return err
+}
+
+// reached is how far entries were handed to the hub, at least.
+func (h *handle) reached() broker.Position {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.at
 }
 
 // pass waits while the hub is paused.
