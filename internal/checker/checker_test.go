@@ -2,12 +2,10 @@ package checker
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // seeds are those of the short run.
@@ -25,13 +23,15 @@ func seeds(t *testing.T) []uint64 {
 // TestContract runs the checker for some seconds. LIVE_CHECKER_SEED runs it with another seed; the long run is a command, which
 // docs/reliability.md names.
 func TestContract(t *testing.T) {
+	Warm()
 	before := Held()
 	tally := NewTally()
 	for _, seed := range seeds(t) {
 		t.Logf("seed %d", seed)
 		Round(context.Background(), Short(seed), tally)
 	}
-	leaks(tally, before)
+	after := Settled(before)
+	Leaks(tally, before, after, after)
 	var table strings.Builder
 	Report(&table, tally, "go test ./internal/checker -run TestContract")
 	t.Log("\n" + table.String())
@@ -40,21 +40,5 @@ func TestContract(t *testing.T) {
 	}
 	if tally.Deliveries.Load() == 0 || tally.Checked.Load() == 0 || tally.Compared.Load() == 0 || total(tally.Faults()) == 0 {
 		t.Error("nothing happened")
-	}
-}
-
-// leaks waits until goroutines and files are what they were; those of net/http end a moment after their connections.
-func leaks(tally *Tally, before Resources) {
-	end := time.Now().Add(20 * time.Second)
-	for {
-		now := Held()
-		if now.Goroutines <= before.Goroutines && now.Files <= before.Files {
-			return
-		}
-		if time.Now().After(end) {
-			tally.Find(Leak, "%s", fmt.Sprintf("before %+v, after %+v", before, now))
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
 	}
 }

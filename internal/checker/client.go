@@ -438,8 +438,8 @@ func (c *client) covers(l *link, s *subscription, before broker.Position) {
 	passed := c.world.oracle.changed(before, s.at)
 	c.world.tally.Checked.Add(int64(len(passed)))
 	for _, change := range passed {
-		if change.late {
-			continue // somebody knows better what the row is
+		if change.open {
+			continue
 		}
 		held, ok := s.feed.Rows[change.key]
 		version := versionOf(held.Version)

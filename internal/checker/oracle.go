@@ -28,7 +28,34 @@ type oracle struct {
 	mu     sync.RWMutex
 	epochs map[uint64]*epoch
 	head   broker.Position
+	told   map[string]*told
 }
+
+// told is what was published of a row, in any epoch: no writer is between a commit and its publishing when the log is lost.
+type told struct {
+	upto   int64 // all versions up to it
+	newest int64
+	beyond map[int64]bool
+	gone   bool
+}
+
+// note takes a version, and reports whether it came in order.
+func (t *told) note(version int64, gone bool) bool {
+	inOrder := version == t.upto+1 && version > t.newest && !t.gone || gone && version == t.upto
+	if t.newest = max(t.newest, version); gone {
+		t.gone = true
+	} else {
+		t.beyond[version] = true
+	}
+	for t.beyond[t.upto+1] {
+		t.upto++
+		delete(t.beyond, t.upto)
+	}
+	return inOrder
+}
+
+// whole reports whether all that was committed before the newest was published.
+func (t *told) whole() bool { return t.upto >= t.newest }
 
 // epoch is one life of the log. Offsets are dense from 1.
 type epoch struct {
@@ -40,20 +67,20 @@ type epoch struct {
 	bulks    []uint64
 	bulk     uint64            // the last of bulks
 	touched  map[string]uint64 // the last change by key
-	newest   map[string]int64  // version by key
-	ended    map[string]bool
 }
 
 // logged is a change of a row on the log.
 type logged struct {
-	at      uint64
-	op      record.Op
-	key     string
+	at  uint64
+	op  record.Op
+	key string
+	was int64 // the version that was published
+	// version, row and gone are what the row is after the entry, as far as it was published.
 	version int64
-	row     item // unless it is gone
+	row     item
 	gone    bool
-	// late says that a newer version went by before, or in the same entry.
-	late bool
+	// open says that nobody can tell that yet: an older version is still to be published, or the row is changed again in the same entry.
+	open bool
 }
 
 // said is a message on a channel.
@@ -65,7 +92,7 @@ type said struct {
 func newOracle(t *table, tally *Tally) *oracle {
 	o := &oracle{
 		inner: memory.New(memory.Options{MaxEntries: -1, MaxBytes: -1, MaxAge: -1}), table: t, tally: tally,
-		epochs: map[uint64]*epoch{},
+		epochs: map[uint64]*epoch{}, told: map[string]*told{},
 	}
 	o.begin()
 	return o
@@ -75,7 +102,7 @@ func newOracle(t *table, tally *Tally) *oracle {
 func (o *oracle) begin() {
 	o.head, _ = o.inner.Head(context.Background())
 	o.epochs[o.head.Epoch] = &epoch{
-		channels: map[string][]said{}, rechecks: map[string][]uint64{}, newest: map[string]int64{}, ended: map[string]bool{}, touched: map[string]uint64{},
+		channels: map[string][]said{}, rechecks: map[string][]uint64{}, touched: map[string]uint64{},
 	}
 }
 
@@ -103,7 +130,7 @@ func (o *oracle) append(ctx context.Context, data []byte) (broker.Position, erro
 		return at, nil
 	}
 	for _, c := range entry.Changes {
-		e.note(o.table, at.Major, c)
+		o.note(e, at.Major, c)
 	}
 	for _, m := range entry.Messages {
 		e.channels[m.Channel] = append(e.channels[m.Channel], said{at.Major, string(m.Data)})
@@ -114,34 +141,42 @@ func (o *oracle) append(ctx context.Context, data []byte) (broker.Position, erro
 	return at, nil
 }
 
-func (e *epoch) note(t *table, at uint64, c record.Change) {
+// note takes a change of the log.
+func (o *oracle) note(e *epoch, at uint64, c record.Change) {
 	if c.Op == record.Bulk {
 		e.bulks = append(e.bulks, at)
 		e.bulk = at
 		e.loose = append(e.loose, at)
+		for key, version := range o.table.versions() { // who does this holds up the other writers
+			if t := o.told[key]; t != nil {
+				t.upto, t.newest = version, version
+			}
+		}
 		return
 	}
-	l := logged{at: at, op: c.Op, key: c.Key, gone: c.Op == record.Delete}
-	if c.Version != nil {
-		l.version = *c.Version
-	} else { // deleted by who does not know the version
-		l.version = e.newest[c.Key]
+	t := o.told[c.Key]
+	if t == nil {
+		t = &told{beyond: map[int64]bool{}}
+		o.told[c.Key] = t
 	}
+	version := t.newest // deleted by who does not know the version
+	if c.Version != nil {
+		version = *c.Version
+	}
+	inOrder := t.note(version, c.Op == record.Delete)
+	l := logged{at: at, op: c.Op, key: c.Key, was: version, version: t.newest, gone: t.gone, open: !t.whole()}
 	if !l.gone {
-		l.row, _ = t.at(c.Key, l.version)
+		l.row, _ = o.table.at(c.Key, l.version)
 	}
 	for i := len(e.changes) - 1; i >= 0 && e.changes[i].at == at; i-- {
 		if e.changes[i].key == c.Key { // an entry counts as a whole
-			e.changes[i].late = true
+			e.changes[i].open = true
 		}
 	}
-	l.late = e.ended[c.Key] || l.version < e.newest[c.Key]
-	if l.late || c.Op == record.Put || c.Was == nil && c.Op != record.Create || e.bulk > e.touched[c.Key] {
+	if !inOrder || c.Op == record.Put || c.Was == nil && c.Op != record.Create || e.bulk > e.touched[c.Key] {
 		e.loose = append(e.loose, at)
 	}
 	e.touched[c.Key] = at
-	e.newest[c.Key] = max(e.newest[c.Key], l.version)
-	e.ended[c.Key] = e.ended[c.Key] || l.gone
 	e.changes = append(e.changes, l)
 }
 
@@ -357,7 +392,7 @@ func (w *world) story(key string) string {
 	for name, e := range o.epochs {
 		for _, c := range e.changes {
 			if c.key == key {
-				fmt.Fprintf(&b, "epoch %d has at %d %s version %d (gone %v, late %v); ", name, c.at, c.op, c.version, c.gone, c.late)
+				fmt.Fprintf(&b, "epoch %d has at %d %s version %d (then it is %d, gone %v, open %v); ", name, c.at, c.op, c.was, c.version, c.gone, c.open)
 			}
 		}
 	}
@@ -370,7 +405,7 @@ func (o *oracle) causes(who string) string {
 	defer o.mu.RUnlock()
 	text := ""
 	for name, e := range o.epochs {
-		text += fmt.Sprintf("epoch %d: trimmed to %d, rechecks of %s %v, bulk %v; ", name, e.base, who, e.rechecks[who], e.bulks)
+		text += fmt.Sprintf("epoch %d: trimmed to %d, rechecks of %s %v, bulk %v, loose %v; ", name, e.base, who, e.rechecks[who], e.bulks, e.loose[max(0, len(e.loose)-10):])
 	}
 	return text + "now " + o.head.String()
 }

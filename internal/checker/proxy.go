@@ -266,54 +266,34 @@ func (p *pipe) down() {
 	buf := make([]byte, 4<<10)
 	var held []byte
 	for {
-		if wait := p.stall(); wait != nil {
-			select {
-			case <-wait:
-			case <-p.ended:
-				return
-			}
-		}
 		n, err := p.server.Read(buf)
 		p.mu.Lock()
-		hold, swallow := p.hold, p.swallow && n > 0
-		if swallow {
+		hold, swallow, stuck, healed := p.hold, p.swallow && n > 0, p.stalled || p.frozen && err != nil, p.healed
+		if swallow || stuck {
 			p.bite()
 		}
 		p.mu.Unlock()
-		switch {
-		case swallow:
+		if swallow {
 			reset(p.client)
 			return
-		case hold:
-			held = append(held, buf[:n]...)
-		case held != nil:
-			if p.send(append(held, buf[:n]...)) != nil {
+		}
+		if stuck { // the client hears nothing of it, not even that the server has closed
+			select {
+			case <-healed:
+			case <-p.ended:
+			}
+			return
+		}
+		if held = append(held, buf[:n]...); err != nil || !hold {
+			if p.send(held) != nil {
 				return
 			}
 			held = nil
-		case n > 0:
-			if p.send(buf[:n]) != nil {
-				return
-			}
 		}
 		if err != nil {
-			if held != nil {
-				_ = p.send(held)
-			}
 			return
 		}
 	}
-}
-
-// stall returns what a stalled connection waits for.
-func (p *pipe) stall() <-chan struct{} {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.stalled {
-		return nil
-	}
-	p.bite()
-	return p.healed
 }
 
 // send passes bytes to the client as the faults will have it.

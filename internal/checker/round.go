@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -46,6 +45,15 @@ func Short(seed uint64) Config {
 		Pace: 4 * time.Millisecond, Calm: 10 * time.Millisecond, Ping: 500 * time.Millisecond, Patience: 4 * time.Second,
 		Settle: time.Minute, PauseFor: 1500 * time.Millisecond,
 	}
+}
+
+// Long is a run of a minute and more, which makes some million deliveries.
+func Long(seed uint64) Config {
+	c := Short(seed)
+	c.Clients, c.Writers, c.Callers, c.Rows, c.Burst = 48, 4, 6, 300, 24
+	c.Length, c.Pace, c.Calm = 45*time.Second, 5*time.Millisecond, 8*time.Millisecond
+	c.Ping, c.Settle, c.PauseFor = time.Second, 3*time.Minute, 5*time.Second
+	return c
 }
 
 // Round is one life of a world: it is made, harmed for a while, healed and compared.
@@ -179,28 +187,4 @@ func (w *world) debug(format string, args ...any) {
 	if w.config.Debug {
 		fmt.Fprintf(os.Stderr, "%s "+format+"\n", append([]any{time.Now().Format("05.000")}, args...)...)
 	}
-}
-
-// openFiles counts the process's open files; negative where nobody can tell.
-func openFiles() int {
-	names, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return -1
-	}
-	return len(names)
-}
-
-// Resources are what a process holds.
-type Resources struct {
-	Goroutines, Files int
-	Heap              uint64
-}
-
-// Held returns what the process holds now.
-func Held() Resources {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return Resources{runtime.NumGoroutine(), openFiles(), m.HeapAlloc}
 }

@@ -188,6 +188,17 @@ func (t *table) remove(id int64) (item, bool) {
 	return r.item, true
 }
 
+// versions returns the newest version of each row that there is, by key.
+func (t *table) versions() map[string]int64 {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	out := make(map[string]int64, len(t.rows))
+	for id, r := range t.rows {
+		out[strconv.FormatInt(id, 10)] = r.Version
+	}
+	return out
+}
+
 // at returns a version of a row, if there ever was one.
 func (t *table) at(key string, version int64) (item, bool) {
 	id, err := strconv.ParseInt(key, 10, 64)
