@@ -178,9 +178,8 @@ func (t *table) remove(id int64) (item, bool) {
 	}
 	delete(t.rows, id)
 	last := t.keys[len(t.keys)-1]
-	t.keys[r.place], t.rows[last] = last, t.rows[last]
 	if last != id {
-		t.rows[last].place = r.place
+		t.keys[r.place], t.rows[last].place = last, r.place
 	}
 	t.keys = t.keys[:len(t.keys)-1]
 	t.clock++
