@@ -37,6 +37,8 @@ type told struct {
 	newest int64
 	beyond map[int64]bool
 	gone   bool
+	// odd says that it did not always come in order: hubs are in doubt about such a row until a list shows it.
+	odd bool
 }
 
 // note takes a version, and reports whether it came in order.
@@ -173,7 +175,8 @@ func (o *oracle) note(e *epoch, at uint64, c record.Change) {
 			e.changes[i].open = true
 		}
 	}
-	if !inOrder || c.Op == record.Put || c.Was == nil && c.Op != record.Create || e.bulk > e.touched[c.Key] {
+	t.odd = t.odd || !inOrder
+	if t.odd || c.Op == record.Put || c.Was == nil && c.Op != record.Create || e.bulk > e.touched[c.Key] {
 		e.loose = append(e.loose, at)
 	}
 	e.touched[c.Key] = at
@@ -227,24 +230,12 @@ func (o *oracle) changed(after, upto broker.Position) []logged {
 	return e.changes[from:max(from, to)]
 }
 
-// bulk reports whether rows were changed behind the router's back after a position.
-func (o *oracle) bulk(after broker.Position) bool {
+// again reports whether there is a later change of a row in the epoch.
+func (o *oracle) again(key string, after broker.Position, at uint64) bool {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	e := o.epochs[after.Epoch]
-	return e != nil && anyAfter(e.bulks, after.Major)
-}
-
-// bulkWithin reports whether that was after a position and up to another one.
-func (o *oracle) bulkWithin(after, upto broker.Position) bool {
-	o.mu.RLock()
-	defer o.mu.RUnlock()
-	e := o.epochs[after.Epoch]
-	if e == nil {
-		return false
-	}
-	i := sort.Search(len(e.bulks), func(i int) bool { return e.bulks[i] > after.Major })
-	return i < len(e.bulks) && e.bulks[i] <= upto.Major
+	return e != nil && e.touched[key] > at
 }
 
 func anyAfter(offsets []uint64, after uint64) bool {

@@ -15,6 +15,16 @@ func openFiles() int {
 	return len(names)
 }
 
+// fileNames says which they are.
+func fileNames() (names []string) {
+	files, _ := os.ReadDir("/proc/self/fd")
+	for _, f := range files {
+		name, _ := os.Readlink("/proc/self/fd/" + f.Name())
+		names = append(names, f.Name()+" "+name)
+	}
+	return names
+}
+
 // Resources are what a process holds.
 type Resources struct {
 	Goroutines, Files int
@@ -56,7 +66,7 @@ func Leaks(tally *Tally, before, first, last Resources) {
 		tally.Find(Leak, "%d goroutines before, %d after: %s", before.Goroutines, last.Goroutines, stacks[:runtime.Stack(stacks, true)])
 	}
 	if last.Files > before.Files {
-		tally.Find(Leak, "%d open files before, %d after", before.Files, last.Files)
+		tally.Find(Leak, "%d open files before, %d after: %v", before.Files, last.Files, fileNames())
 	}
 	if last.Heap > first.Heap+slack {
 		tally.Find(Leak, "%d bytes of heap after the first round, %d after the last", first.Heap, last.Heap)
