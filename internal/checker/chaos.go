@@ -10,7 +10,7 @@ import (
 // chaos does the faults that are not the clients' own.
 type chaos struct {
 	world   *world
-	clients []*client
+	proxies []*proxy
 	rnd     *rand.Rand
 }
 
@@ -26,7 +26,7 @@ func (c *chaos) reign(ctx context.Context) {
 			c.strike(ctx)
 			continue
 		}
-		c.clients[c.rnd.IntN(len(c.clients))].proxy.fault(wire[c.rnd.IntN(len(wire))])
+		c.proxies[c.rnd.IntN(len(c.proxies))].fault(wire[c.rnd.IntN(len(wire))])
 	}
 }
 

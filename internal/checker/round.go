@@ -18,6 +18,8 @@ import (
 type Config struct {
 	Seed                   uint64
 	Hubs, Clients, Writers int
+	// TypeScript is how many clients of Node there are besides the Clients.
+	TypeScript int
 	// Callers is how many users the clients belong to.
 	Callers int
 	// Rows is how many rows the table has at most, about.
@@ -50,6 +52,7 @@ func Short(seed uint64) Config {
 // Long is a run of a minute and more, which makes some million deliveries.
 func Long(seed uint64) Config {
 	c := Short(seed)
+	c.TypeScript = 8
 	c.Clients, c.Writers, c.Callers, c.Rows, c.Burst = 48, 4, 6, 300, 24
 	c.Length, c.Pace, c.Calm = 45*time.Second, 5*time.Millisecond, 8*time.Millisecond
 	c.Ping, c.Settle, c.PauseFor = time.Second, 3*time.Minute, 5*time.Second
@@ -72,6 +75,19 @@ func Round(ctx context.Context, c Config, tally *Tally) {
 		defer clients[i].close()
 	}
 
+	var agents *agent
+	if c.TypeScript > 0 {
+		var err error
+		if agents, err = startAgent(w); err != nil {
+			tally.Find(Protocol, "the TypeScript client: %v", err)
+			return
+		}
+		defer agents.close()
+		for i := range c.TypeScript {
+			agents.open(i, fmt.Sprintf("u%d", i%c.Callers), interests(rnd))
+		}
+	}
+
 	harm, heal := context.WithTimeout(ctx, c.Length)
 	defer heal()
 	var writers, others sync.WaitGroup
@@ -82,17 +98,30 @@ func Round(ctx context.Context, c Config, tally *Tally) {
 	for _, k := range clients {
 		others.Go(func() { k.behave(harm) })
 	}
-	others.Go(func() { (&chaos{w, clients, rand.New(rand.NewPCG(c.Seed, 2))}).reign(harm) })
+	proxies := make([]*proxy, len(clients))
+	for i, k := range clients {
+		proxies[i] = k.proxy
+	}
+	if agents != nil {
+		for _, k := range agents.all() {
+			proxies = append(proxies, k.proxy)
+			others.Go(func() { k.behave(harm) })
+		}
+	}
+	others.Go(func() { (&chaos{w, proxies, rand.New(rand.NewPCG(c.Seed, 2))}).reign(harm) })
 	writers.Wait()
-	for _, k := range clients {
-		k.proxy.heal()
+	for _, p := range proxies {
+		p.heal()
 	}
 	others.Wait()
-	w.quiesce(ctx, clients)
+	for _, p := range proxies {
+		p.heal()
+	}
+	w.quiesce(ctx, clients, agents)
 }
 
 // quiesce heals everything, has the clients follow to the end of the log, and compares.
-func (w *world) quiesce(ctx context.Context, clients []*client) {
+func (w *world) quiesce(ctx context.Context, clients []*client, agents *agent) {
 	for _, n := range w.nodes {
 		n.present().handle.resume()
 	}
@@ -104,10 +133,12 @@ func (w *world) quiesce(ctx context.Context, clients []*client) {
 	var all sync.WaitGroup
 	for _, c := range clients {
 		all.Go(func() {
-			c.proxy.heal()
 			c.settle(ctx, end)
 			c.compare(end)
 		})
+	}
+	if agents != nil {
+		all.Go(func() { agents.settle(ctx) })
 	}
 	all.Wait()
 }

@@ -19,6 +19,7 @@ func main() {
 	length := flag.Duration("length", 0, "how long each round's faults go on")
 	deliveries := flag.Int64("deliveries", 0, "go on with rounds until so many deliveries were made")
 	times := flag.Int("times", 200, "how many times each catching up is measured")
+	typescript := flag.Int("typescript", -1, "how many TypeScript clients there are; negative for as many as there should be")
 	debug := flag.Bool("debug", false, "print what clients do, and keep what they were told")
 	flag.Parse()
 
@@ -30,6 +31,9 @@ func main() {
 		c := checker.Long(*seed + uint64(n))
 		if *short {
 			c = checker.Short(*seed + uint64(n))
+		}
+		if *typescript >= 0 {
+			c.TypeScript = *typescript
 		}
 		if c.Debug = *debug; *length > 0 {
 			c.Length = *length
