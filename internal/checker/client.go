@@ -329,7 +329,11 @@ func (c *client) fits(l *link, s *subscription, r mirror.Row) {
 }
 
 func (c *client) data(l *link, m mirror.Message, line []byte) {
-	for _, s := range l.queries[m.Query] {
+	members, told := l.queries[m.Query]
+	if !told {
+		c.world.tally.Find(Protocol, "%s (%s, %s, link %d): it was not told of a query %q: %.300s", c.name, c.who, l.transport, l.number, m.Query, line)
+	}
+	for _, s := range members {
 		st := l.standing[s]
 		if c.subs[s.id] != s || !st.answered {
 			continue

@@ -36,6 +36,8 @@ type Config struct {
 	Settle time.Duration
 	// PauseFor is how long a hub is paused at most.
 	PauseFor time.Duration
+	// Until are invariants of which one broken is enough: the round ends.
+	Until []Invariant
 	// Debug prints what clients do.
 	Debug bool
 }
@@ -90,6 +92,9 @@ func Round(ctx context.Context, c Config, tally *Tally) {
 
 	harm, heal := context.WithTimeout(ctx, c.Length)
 	defer heal()
+	if len(c.Until) > 0 {
+		go c.stop(ctx, tally, cancel)
+	}
 	var writers, others sync.WaitGroup
 	for i := range c.Writers {
 		writer := &writer{w, rand.New(rand.NewPCG(c.Seed, uint64(100+i)))}
@@ -120,6 +125,21 @@ func Round(ctx context.Context, c Config, tally *Tally) {
 	w.quiesce(ctx, clients, agents)
 }
 
+// stop ends a round when enough was found.
+func (c Config) stop(ctx context.Context, tally *Tally, cancel func()) {
+	for ctx.Err() == nil {
+		broken := tally.Broken()
+		if slices.ContainsFunc(c.Until, func(i Invariant) bool { return broken[i] > 0 }) {
+			cancel()
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
 // quiesce heals everything, has the clients follow to the end of the log, and compares.
 func (w *world) quiesce(ctx context.Context, clients []*client, agents *agent) {
 	for _, n := range w.nodes {
@@ -129,12 +149,16 @@ func (w *world) quiesce(ctx context.Context, clients []*client, agents *agent) {
 	w.tasks.Wait()
 	ctx, cancel := context.WithTimeout(ctx, w.config.Settle)
 	defer cancel()
+	if ctx.Err() != nil {
+		return
+	}
 	end := w.oracle.end()
 	var all sync.WaitGroup
 	for _, c := range clients {
 		all.Go(func() {
-			c.settle(ctx, end)
-			c.compare(end)
+			if c.settle(ctx, end); w.ctx.Err() == nil {
+				c.compare(end)
+			}
 		})
 	}
 	if agents != nil {

@@ -101,7 +101,7 @@ func (n *node) start() {
 		PingInterval: w.config.Ping, PongTimeout: w.config.Patience, WriteTimeout: w.config.Patience,
 	}
 	if n.index%2 == 1 { // resumes read from the broker, and queues overflow
-		o.HistoryEntries, o.MaxQueueBytes = 150, 16<<10
+		o.HistoryEntries, o.MaxQueueBytes = 150, 4<<10
 	}
 	l.hub, l.items = live.New(o), w.router()
 	l.hub.Register(l.items,

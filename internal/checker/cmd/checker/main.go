@@ -21,19 +21,25 @@ func main() {
 	times := flag.Int("times", 200, "how many times each catching up is measured")
 	typescript := flag.Int("typescript", -1, "how many TypeScript clients there are; negative for as many as there should be")
 	debug := flag.Bool("debug", false, "print what clients do, and keep what they were told")
+	until := flag.String("until", "", "end when one of these invariants is found broken")
 	flag.Parse()
 
 	tally := checker.NewTally()
 	checker.Warm()
 	begin, before, first := time.Now(), checker.Held(), checker.Resources{}
 	n := 0
-	for ; n < *rounds || tally.Deliveries.Load() < *deliveries; n++ {
+	for ; (n < *rounds || tally.Deliveries.Load() < *deliveries) && (*until == "" || len(tally.Findings()) == 0); n++ {
 		c := checker.Long(*seed + uint64(n))
 		if *short {
 			c = checker.Short(*seed + uint64(n))
 		}
 		if *typescript >= 0 {
 			c.TypeScript = *typescript
+		}
+		for name := range strings.SplitSeq(*until, ",") {
+			if name != "" {
+				c.Until = append(c.Until, checker.Invariant(name))
+			}
 		}
 		if c.Debug = *debug; *length > 0 {
 			c.Length = *length
