@@ -25,7 +25,9 @@ func (c *client) behave(ctx context.Context) {
 		overlap := c.rnd.IntN(4) == 0
 		if k != nil && !overlap {
 			k.close(c.rnd.IntN(2) == 0)
-			k = nil
+			if k = nil; c.rnd.IntN(5) == 0 { // away for a while
+				c.sleep(ctx, time.Duration(c.rnd.IntN(1500))*time.Millisecond)
+			}
 		}
 		next, err := c.open(ctx, transport, c.node)
 		if err != nil {

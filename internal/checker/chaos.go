@@ -34,7 +34,7 @@ func (c *chaos) reign(ctx context.Context) {
 func (c *chaos) strike(ctx context.Context) {
 	w := c.world
 	n := w.nodes[c.rnd.IntN(len(w.nodes))]
-	switch c.rnd.IntN(12) {
+	switch c.rnd.IntN(14) {
 	case 0:
 		w.tally.Fault(Kill)
 		n.replace(0)
@@ -43,10 +43,10 @@ func (c *chaos) strike(ctx context.Context) {
 		n.replace(5 * time.Second)
 	case 2, 3:
 		c.pause(n, time.Duration(c.rnd.Int64N(int64(w.config.PauseFor))))
-	case 4:
+	case 4, 5, 6:
 		w.tally.Fault(Trim)
-		w.exclusive(func() { w.oracle.trim(c.rnd.IntN(50)) })
-	case 5:
+		w.exclusive(func() { w.oracle.trim(c.rnd.IntN(20)) })
+	case 7:
 		w.tally.Fault(NewEpoch)
 		w.exclusive(w.oracle.reset)
 	default:

@@ -223,8 +223,9 @@ func (c *client) answer(l *link, m mirror.Message, line []byte) {
 	if s != nil {
 		st = l.standing[s]
 	}
-	if st == nil {
-		return // unsubscribed meanwhile
+	if st == nil { // unsubscribed meanwhile; what comes of the query is for nobody
+		l.queries[m.Query] = append(l.queries[m.Query], nil...)
+		return
 	}
 	switch {
 	case m.Type == "resumed" && (st.answered || m.Cursor != st.sent):

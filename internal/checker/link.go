@@ -140,7 +140,11 @@ func (k *connection) dial(ctx context.Context) error {
 	k.socket = socket
 	l, texts := c.begin(k)
 	k.link = l
-	return k.say(ctx, texts...)
+	if err := k.say(ctx, texts...); err != nil {
+		_ = socket.CloseNow()
+		return err
+	}
+	return nil
 }
 
 // say sends messages over a WebSocket.

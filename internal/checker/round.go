@@ -223,7 +223,7 @@ func (w *world) truth(i interest, mask uint64) string {
 	if err != nil {
 		panic(err)
 	}
-	found := w.table.list(seen.And(asked), order, i.limit)
+	found, _ := w.table.list(seen.And(asked), order, i.limit)
 	if i.kind == count {
 		return fmt.Sprint(len(found))
 	}

@@ -235,10 +235,11 @@ func (t *table) owned(key string, mask uint64) bool {
 	return err == nil && h != nil && slices.ContainsFunc(h.versions, func(i item) bool { return mask&(1<<i.Owner) != 0 })
 }
 
-// list is the List of the router: it honours the whole query.
-func (t *table) list(p *where.Predicate, order []where.Order, limit int) []item {
+// list is the List of the router: it honours the whole query. The turn counts the lists that were read.
+func (t *table) list(p *where.Predicate, order []where.Order, limit int) (rows []item, turn int64) {
 	t.mu.Lock()
 	t.lists++
+	turn = t.lists
 	var found []*stored
 	for _, key := range t.keys {
 		if r := t.rows[key]; p.Match(r.row) {
@@ -256,5 +257,5 @@ func (t *table) list(p *where.Predicate, order []where.Order, limit int) []item 
 	for n, r := range found {
 		out[n] = r.item
 	}
-	return out
+	return out, turn
 }

@@ -100,8 +100,11 @@ func (n *node) start() {
 		Broker: l.handle, Logger: slog.New(errorLog{w.tally}), Identity: callerOf,
 		PingInterval: w.config.Ping, PongTimeout: w.config.Patience, WriteTimeout: w.config.Patience,
 	}
-	if n.index%2 == 1 { // resumes read from the broker, and queues overflow
+	switch n.index % 3 { // resumes read from the broker, and queues overflow
+	case 1:
 		o.HistoryEntries, o.MaxQueueBytes = 150, 4<<10
+	case 2:
+		o.HistoryEntries = 30
 	}
 	l.hub, l.items = live.New(o), w.router()
 	l.hub.Register(l.items,
@@ -258,11 +261,17 @@ func (w *world) router() *live.Router[item] {
 			mask, _ := w.rights.of(callerOf(ctx))
 			return scope(mask), nil
 		},
-		List: func(_ context.Context, q live.Query) ([]item, error) {
-			return w.table.list(q.Where, q.Order, q.Limit), nil
+		List: func(ctx context.Context, q live.Query) ([]item, error) {
+			found, turn := w.table.list(q.Where, q.Order, q.Limit)
+			select { // a database takes its time to answer
+			case <-time.After(time.Duration(turn%4) * time.Millisecond):
+			case <-ctx.Done():
+			}
+			return found, ctx.Err()
 		},
 		Count: func(_ context.Context, q live.Query) (int64, error) {
-			return int64(len(w.table.list(q.Where, nil, 0))), nil
+			found, _ := w.table.list(q.Where, nil, 0)
+			return int64(len(found)), nil
 		},
 	}
 }
