@@ -2,6 +2,7 @@ package checker
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"sync"
 	"sync/atomic"
@@ -96,6 +97,13 @@ func (t *Tally) Broken() map[Invariant]int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return copyOf(t.broken)
+}
+
+// Any reports whether one of some invariants was broken.
+func (t *Tally) Any(of []Invariant) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.ContainsFunc(of, func(i Invariant) bool { return t.broken[i] > 0 })
 }
 
 // Faults returns how often each fault was done.

@@ -128,8 +128,7 @@ func Round(ctx context.Context, c Config, tally *Tally) {
 // stop ends a round when enough was found.
 func (c Config) stop(ctx context.Context, tally *Tally, cancel func()) {
 	for ctx.Err() == nil {
-		broken := tally.Broken()
-		if slices.ContainsFunc(c.Until, func(i Invariant) bool { return broken[i] > 0 }) {
+		if tally.Any(c.Until) {
 			cancel()
 			return
 		}

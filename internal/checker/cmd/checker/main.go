@@ -27,8 +27,14 @@ func main() {
 	tally := checker.NewTally()
 	checker.Warm()
 	begin, before, first := time.Now(), checker.Held(), checker.Resources{}
+	var ends []checker.Invariant
+	for name := range strings.SplitSeq(*until, ",") {
+		if name != "" {
+			ends = append(ends, checker.Invariant(name))
+		}
+	}
 	n := 0
-	for ; (n < *rounds || tally.Deliveries.Load() < *deliveries) && (*until == "" || len(tally.Findings()) == 0); n++ {
+	for ; (n < *rounds || tally.Deliveries.Load() < *deliveries) && !tally.Any(ends); n++ {
 		c := checker.Long(*seed + uint64(n))
 		if *short {
 			c = checker.Short(*seed + uint64(n))
@@ -36,11 +42,7 @@ func main() {
 		if *typescript >= 0 {
 			c.TypeScript = *typescript
 		}
-		for name := range strings.SplitSeq(*until, ",") {
-			if name != "" {
-				c.Until = append(c.Until, checker.Invariant(name))
-			}
-		}
+		c.Until = ends
 		if c.Debug = *debug; *length > 0 {
 			c.Length = *length
 		}
