@@ -55,7 +55,7 @@ func Short(seed uint64) Config {
 func Long(seed uint64) Config {
 	c := Short(seed)
 	c.TypeScript = 8
-	c.Clients, c.Writers, c.Callers, c.Rows, c.Burst = 48, 4, 6, 300, 24
+	c.Clients, c.Writers, c.Callers, c.Rows, c.Burst = 48, 4, 6, 300, 150
 	c.Length, c.Pace, c.Calm = 45*time.Second, 5*time.Millisecond, 8*time.Millisecond
 	c.Ping, c.Settle, c.PauseFor = time.Second, 3*time.Minute, 5*time.Second
 	return c

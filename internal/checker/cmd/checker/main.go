@@ -18,6 +18,7 @@ func main() {
 	short := flag.Bool("short", false, "rounds as in make test, and no measurements")
 	length := flag.Duration("length", 0, "how long each round's faults go on")
 	deliveries := flag.Int64("deliveries", 0, "go on with rounds until so many deliveries were made")
+	limit := flag.Duration("limit", 0, "begin no round after so long, however few the deliveries are; zero for no limit")
 	times := flag.Int("times", 200, "how many times each catching up is measured")
 	typescript := flag.Int("typescript", -1, "how many TypeScript clients there are; negative for as many as there should be")
 	debug := flag.Bool("debug", false, "print what clients do, and keep what they were told")
@@ -34,7 +35,7 @@ func main() {
 		}
 	}
 	n := 0
-	for ; (n < *rounds || tally.Deliveries.Load() < *deliveries) && !tally.Any(ends); n++ {
+	for ; (n < *rounds || tally.Deliveries.Load() < *deliveries) && !tally.Any(ends) && (*limit == 0 || time.Since(begin) < *limit); n++ {
 		c := checker.Long(*seed + uint64(n))
 		if *short {
 			c = checker.Short(*seed + uint64(n))
