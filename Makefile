@@ -3,6 +3,9 @@
 # that each can also be run by hand.
 
 FUZZTIME ?= 60s
+# Of make check: the seed of all decisions, and how many deliveries there must be.
+SEED ?= 20261122
+DELIVERIES ?= 10000000
 
 .DEFAULT_GOAL := help
 # The Go tools use every core by themselves; two steps at once would only make
@@ -32,7 +35,8 @@ test-browser: install ## The examples in a real browser
 	@scripts/npm-ci examples/browser
 	@scripts/test-npm examples/browser test
 
-check: install ## The long tests (LIVE_TEST_LONG=1), many minutes
+check: install ## The checker of the delivery contract, whose table it prints, and the long tests (LIVE_TEST_LONG=1): most of an hour
+	@GOWORK=off go run ./internal/checker/cmd/checker -seed $(SEED) -deliveries $(DELIVERIES)
 	@LIVE_TEST_LONG=1 GOTEST_TIMEOUT=30m scripts/test-go
 
 bench: ## The benchmarks of the root module

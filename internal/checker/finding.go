@@ -49,6 +49,9 @@ type Tally struct {
 	// a subscription held when it had passed them.
 	Compared, Checked atomic.Int64
 
+	// Late counts the subscriptions that held a row by a version that was published after a newer one: a bound that is known.
+	Late atomic.Int64
+
 	mu       sync.Mutex
 	faults   map[Fault]int
 	resyncs  map[string]int

@@ -37,6 +37,8 @@ type told struct {
 	newest int64
 	beyond map[int64]bool
 	gone   bool
+	// late are the versions that were published after a newer one.
+	late map[int64]bool
 	// odd says that it did not always come in order: hubs are in doubt about such a row until a list shows it.
 	odd bool
 }
@@ -44,6 +46,9 @@ type told struct {
 // note takes a version, and reports whether it came in order.
 func (t *told) note(version int64, gone bool) bool {
 	inOrder := version == t.upto+1 && version > t.newest && !t.gone || gone && version == t.upto
+	if version < t.newest || t.gone {
+		t.late[version] = true
+	}
 	if t.newest = max(t.newest, version); gone {
 		t.gone = true
 	} else {
@@ -158,7 +163,7 @@ func (o *oracle) note(e *epoch, at uint64, c record.Change) {
 	}
 	t := o.told[c.Key]
 	if t == nil {
-		t = &told{beyond: map[int64]bool{}}
+		t = &told{beyond: map[int64]bool{}, late: map[int64]bool{}}
 		o.told[c.Key] = t
 	}
 	version := t.newest // deleted by who does not know the version
@@ -230,12 +235,12 @@ func (o *oracle) changed(after, upto broker.Position) []logged {
 	return e.changes[from:max(from, to)]
 }
 
-// again reports whether there is a later change of a row in the epoch.
-func (o *oracle) again(key string, after broker.Position, at uint64) bool {
+// late reports whether a version of a row was published after a newer one.
+func (o *oracle) late(key string, version int64) bool {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
-	e := o.epochs[after.Epoch]
-	return e != nil && e.touched[key] > at
+	t := o.told[key]
+	return t != nil && t.late[version]
 }
 
 func anyAfter(offsets []uint64, after uint64) bool {

@@ -24,6 +24,7 @@ func Report(w io.Writer, t *Tally, command string, rows ...[2]string) {
 	line("entries of the log", number(t.Writes.Load()))
 	line("comparisons of a subscription with the log", number(t.Checked.Load()))
 	line("comparisons of a subscription with the database", number(t.Compared.Load()))
+	line("rows held by a version that was published late (a known bound)", number(t.Late.Load()))
 	line("connections", number(t.Connections.Load()))
 	line("subscriptions resumed", number(t.Resumes.Load()))
 	line("**faults**", "**"+number(int64(total(faults)))+"**")

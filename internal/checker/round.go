@@ -199,10 +199,22 @@ func (c *client) compare(end fmt.Stringer) {
 			continue
 		}
 		c.world.tally.Compared.Add(1)
-		if got, want := s.shown(), c.world.truth(s.interest, mask); got != want {
+		if got, want := s.shown(), c.world.truth(s.interest, mask); got != want && s.late(c.world.oracle) {
+			c.world.tally.Late.Add(1)
+		} else if got != want {
 			c.world.tally.Find(WrongRows, "%s (%s), %s, link %d: it shows%s, and the database has%s", c.name, c.who, s.interest, s.link.number, got, want)
 		}
 	}
+}
+
+// late reports whether a row is held by a version that was published after a newer one.
+func (s *subscription) late(o *oracle) bool {
+	for key, r := range s.feed.Rows {
+		if o.late(key, versionOf(r.Version)) {
+			return true
+		}
+	}
+	return false
 }
 
 // truth is what a subscription must show.
