@@ -191,7 +191,8 @@ func (w *world) await(ctx context.Context, at broker.Position) error {
 	for _, n := range w.nodes {
 		for l := n.present(); ; {
 			p, err := l.reached(ctx)
-			if err == nil && (p.Epoch != at.Epoch || !at.After(p)) || n.present() != l {
+			lost := p.Epoch == w.oracle.end().Epoch && p.Epoch != at.Epoch
+			if err == nil && (lost || p.Epoch == at.Epoch && !at.After(p)) || n.present() != l {
 				break
 			}
 			select {
