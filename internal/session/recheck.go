@@ -68,6 +68,11 @@ func (s *Session) Recheck(at broker.Position) {
 		s.rights.checked = at
 	}
 	s.renew()
+	for _, sub := range s.subs {
+		if sub.state == live && !sub.queued && s.shard.upto.After(sub.position) && !sub.query.Counts() {
+			sub.position = s.shard.upto // it was quiet for long, and history may not reach back to what it was told last
+		}
+	}
 	s.recall()
 	for _, sub := range s.subs {
 		sub.check()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/swampline/live/broker"
+	"github.com/swampline/live/broker/memory"
 	"github.com/swampline/live/internal/record"
 	"github.com/swampline/live/internal/session"
 	"github.com/swampline/live/internal/wire"
@@ -516,4 +517,26 @@ func TestRecheckAmongEverythingElse(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRecheckAfterALongSilence rechecks a subscription that was quiet for so long that history does not reach back to what it was told
+// last. It has missed nothing, so it goes on.
+func TestRecheckAfterALongSilence(t *testing.T) {
+	inBubble(t, options{window: 4, broker: memory.Options{MaxEntries: 10}}, func(t *testing.T, h *hub) {
+		c := h.client()
+		quiet := c.subscribe(1, `{"box":1000}`)
+		c.drain()
+		for i := range int64(100) {
+			h.mustPut(i, 1)
+			synctest.Wait()
+		}
+		h.each(func(s *session.Session) { s.Recheck(broker.Position{}) })
+		synctest.Wait()
+		c.drain()
+		h.mustPut(1, 1000)
+		synctest.Wait()
+		c.drain()
+		resyncs(t, quiet)
+		h.agrees(t, quiet, `{"box":1000}`)
+	})
 }
