@@ -35,8 +35,8 @@ type Finding struct {
 	What      string
 }
 
-// maxFindings is how many findings are kept whole; one bug makes thousands.
-const maxFindings = 100
+// maxFindings is how many findings of an invariant are kept whole; one bug makes thousands.
+const maxFindings = 20
 
 // Tally counts what happens in a run. Its methods may be called by any goroutine.
 type Tally struct {
@@ -83,7 +83,7 @@ func (t *Tally) Find(i Invariant, format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.broken[i]++
-	if len(t.findings) < maxFindings {
+	if t.broken[i] <= maxFindings {
 		t.findings = append(t.findings, Finding{i, fmt.Sprintf(format, args...)})
 	}
 }
