@@ -122,16 +122,6 @@ func (t *table) pick(rnd *rand.Rand) (item, bool) {
 	return t.rows[t.keys[rnd.IntN(len(t.keys))]].item, true
 }
 
-// get returns a row.
-func (t *table) get(id int64) (item, bool) {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	if r := t.rows[id]; r != nil {
-		return r.item, true
-	}
-	return item{}, false
-}
-
 // change commits a new version of a row.
 func (t *table) change(id int64, f func(*item)) (was, now item, ok bool) {
 	t.mu.Lock()

@@ -75,10 +75,8 @@ type node struct {
 	world *world
 	index int
 
-	mu     sync.Mutex
-	life   *life
-	lives  int
-	paused int
+	mu   sync.Mutex
+	life *life
 }
 
 // life is one hub with its server.
@@ -126,7 +124,6 @@ func (n *node) start() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.life = l
-	n.lives++
 }
 
 // present returns the hub that is there now.
