@@ -331,7 +331,7 @@ func (c *client) fits(l *link, s *subscription, r mirror.Row) {
 
 func (c *client) data(l *link, m mirror.Message, line []byte) {
 	members, told := l.queries[m.Query]
-	if !told {
+	if !told && (l.transport == WebSocket || l.transport == SSE) {
 		c.world.tally.Find(Protocol, "%s (%s, %s, link %d): it was not told of a query %q: %.300s", c.name, c.who, l.transport, l.number, m.Query, line)
 	}
 	for _, s := range members {
