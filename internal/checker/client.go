@@ -296,6 +296,10 @@ func (c *client) excused(l *link, s *subscription, m mirror.Message) bool {
 	if o.excuse(m.Reason, s.at, c.who) {
 		return true
 	}
+	// The hub goes by what it was asked with, which another connection of the client may have overtaken.
+	if sent := l.standing[s].sent; sent != "" && o.excuse(m.Reason, c.position(sent), c.who) {
+		return true
+	}
 	switch m.Reason {
 	case "history", "epoch":
 		return l.handle.lost.Load() > l.lost || l.handle.behind()
