@@ -261,7 +261,7 @@ func (o *oracle) excuse(reason string, at broker.Position, who string) bool {
 	case "history", "overflow":
 		return e.base > at.Major
 	case "unknown":
-		return anyAfter(e.loose, at.Major-1) // of one entry a part may have been told
+		return anyAfter(e.loose, max(at.Major, 1)-1) // of one entry a part may have been told
 	case "bulk":
 		return anyAfter(e.bulks, at.Major)
 	case "rights":
