@@ -204,7 +204,7 @@ func (e *endpoint) listed(ctx context.Context, m wire.Message) (wire.Answer, err
 // readCapped reads the selection for one caller, when it is his turn; when more rows match than the router lists, the first of them.
 // The position is one that the log had reached when it began to read.
 func (e *endpoint) readCapped(ctx context.Context, s *selection) (p page, at broker.Position, err error) {
-	err = e.hub.load(ctx, func(ctx context.Context) error {
+	err = e.inTurn(ctx, func(ctx context.Context) error {
 		at = e.hub.engine.Position()
 		p, err = e.read(ctx, *s, 1)
 		var many *session.TooMany

@@ -50,12 +50,14 @@ func (f *flight) missed(after broker.Position) bool {
 // inside is in the context of the application's code that reads for a hub.
 type inside struct{ hub *Hub }
 
-// load runs f, which reads lists or counts, when it is its turn: see Options.MaxLoads. What reads more inside of f, with its context, has
+// inTurn runs f, which reads lists or counts, when it is its turn: see Options.MaxLoads. What reads more inside of f, with its context, has
 // its turn already.
-func (h *Hub) load(ctx context.Context, f func(context.Context) error) error {
+func (e *endpoint) inTurn(ctx context.Context, f func(context.Context) error) error {
+	h := e.hub
 	if ctx.Value(inside{h}) != nil {
 		return f(ctx)
 	}
+	began := h.watch.Now()
 	waiting, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(h.waits, cancel)
 	err := h.loads.Enter(waiting)
@@ -65,6 +67,7 @@ func (h *Hub) load(ctx context.Context, f func(context.Context) error) error {
 		return err
 	}
 	defer h.loads.Leave()
+	h.watch.Since(MetricLoadWaits, e.name, began)
 	return f(context.WithValue(ctx, inside{h}, true))
 }
 
@@ -84,7 +87,7 @@ func (e *endpoint) load(ctx context.Context, q *livequery.Query, s selection, af
 		var reading context.Context
 		reading, f.cancel = e.hub.detached(ctx)
 		e.hub.sessions.Go(func() {
-			err := e.hub.load(reading, func(reading context.Context) error {
+			err := e.inTurn(reading, func(reading context.Context) error {
 				l.mu.Lock()
 				f.began = e.hub.engine.Position()
 				l.mu.Unlock()
@@ -243,7 +246,7 @@ func (e *endpoint) refill(ctx context.Context, q *livequery.Query) {
 	_, order := q.Limit()
 	var next page
 	var at broker.Position
-	err := e.hub.load(ctx, func(ctx context.Context) (err error) {
+	err := e.inTurn(ctx, func(ctx context.Context) (err error) {
 		next, at, err = e.readOn(ctx, q, from, order, n)
 		return err
 	})
@@ -302,7 +305,7 @@ func (e *endpoint) recount(ctx context.Context, q *livequery.Query) {
 	case <-ctx.Done():
 		return
 	}
-	if err := e.hub.load(ctx, func(ctx context.Context) error { return e.counted(ctx, q, q.Predicate) }); err != nil {
+	if err := e.inTurn(ctx, func(ctx context.Context) error { return e.counted(ctx, q, q.Predicate) }); err != nil {
 		if e.failed(ctx, "live: the rows cannot be counted; trying again", err) {
 			e.stream.Uncounted(q)
 		}

@@ -85,6 +85,7 @@ func TestObserverIsToldWhatHappens(t *testing.T) {
 	f.want("snapshot")
 	o.want(t, "deliveries websocket", 2) // hello and snapshot
 	o.want(t, "loads memos", 1)
+	o.want(t, "load_waits memos", 1)
 	if n := o.of("delivery_delay websocket"); n != 0 {
 		t.Errorf("a snapshot was delayed %d times", n)
 	}

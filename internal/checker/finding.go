@@ -25,7 +25,6 @@ const (
 	Refused     Invariant = "refused"      // a refusal or an end for which there was no reason
 	Protocol    Invariant = "protocol"     // a message that docs/protocol.md does not allow there
 	Logged      Invariant = "logged"       // the hub logged an error
-	Repeated    Invariant = "repeated"     // a write that was sent twice was done twice, or was answered and not done
 	Leak        Invariant = "leak"         // goroutines, heap or open files are left
 )
 
