@@ -34,7 +34,7 @@ func main() {
 			ends = append(ends, checker.Invariant(name))
 		}
 	}
-	n := 0
+	n, told := 0, 0
 	for ; (n < *rounds || tally.Deliveries.Load() < *deliveries) && !tally.Any(ends) && (*limit == 0 || time.Since(begin) < *limit); n++ {
 		c := checker.Long(*seed + uint64(n))
 		if *short {
@@ -51,7 +51,8 @@ func main() {
 		if n == 0 {
 			first = checker.Settled(before)
 		}
-		fmt.Fprintf(os.Stderr, "round %d: %d deliveries, %d findings\n", n+1, tally.Deliveries.Load(), len(tally.Findings()))
+		fmt.Fprintf(os.Stderr, "round %d: %d deliveries\n", n+1, tally.Deliveries.Load())
+		told = tell(tally, told)
 	}
 	took := time.Since(begin)
 	last := checker.Settled(before)
@@ -66,12 +67,19 @@ func main() {
 		lines = append(lines, measure(*times, tally)...)
 	}
 	checker.Report(os.Stdout, tally, "go run ./internal/checker/cmd/checker "+strings.Join(os.Args[1:], " "), lines...)
-	for _, f := range tally.Findings() {
-		fmt.Fprintf(os.Stderr, "%s: %s\n", f.Invariant, f.What)
-	}
+	tell(tally, told)
 	if len(tally.Findings()) > 0 {
 		os.Exit(1)
 	}
+}
+
+// tell prints the findings behind those that were told, and returns how many there are.
+func tell(tally *checker.Tally, told int) int {
+	findings := tally.Findings()
+	for _, f := range findings[told:] {
+		fmt.Fprintf(os.Stderr, "%s: %s\n", f.Invariant, f.What)
+	}
+	return len(findings)
 }
 
 func mb(r checker.Resources) float64 { return float64(r.Heap) / (1 << 20) }
