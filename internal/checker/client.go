@@ -113,8 +113,11 @@ func (c *client) ask(l *link, s *subscription) string {
 		c.world.tally.Resumes.Add(1)
 	}
 	l.standing[s] = st
-	s.asked = l
-	_, s.turns = c.world.rights.of(c.who)
+	_, turns := c.world.rights.of(c.who)
+	if s.before = s.turns; s.asked == nil {
+		s.before = turns
+	}
+	s.asked, s.turns = l, turns
 	text := s.text()
 	c.note(l, "->", text)
 	return text
@@ -507,7 +510,7 @@ func (c *client) closed(l *link, m mirror.Message, line []byte) {
 func (c *client) lost(s *subscription) bool {
 	mask, turns := c.world.rights.of(c.who)
 	owner, ok := chatOwner(s.channel)
-	return ok && (turns != s.turns || mask&(1<<owner) == 0)
+	return ok && (turns != s.turns || turns != s.before || mask&(1<<owner) == 0)
 }
 
 // drop forgets a subscription, and adds it as a new one: it is asked for on the next connection.

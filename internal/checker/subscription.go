@@ -73,6 +73,7 @@ type subscription struct {
 	known       bool   // it was answered at some time
 	mask        uint64 // whose rows it was sent, and is
 	turns       int    // of the caller's rights, when it was asked for
+	before      int    // the same, of when it was asked for before: the answer may be to that
 	// read is the stamp before which its last list was read.
 	read int64
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/swampline/live/broker"
+	"github.com/swampline/live/internal/livequery"
 	"github.com/swampline/live/internal/observe"
 	"github.com/swampline/live/internal/wire"
 )
@@ -115,6 +116,15 @@ func (s *Session) covers(source Source, after broker.Position) (reason string, e
 	log := s.env.Log
 	now := log.Position()
 	if after.Epoch != now.Epoch {
+		// Or else this hub has yet to find out that the log is another one, of which another hub has told the client.
+		if lost, err := log.Beyond(s.ctx, after); err != nil {
+			return "", unavailable(err)
+		} else if !lost {
+			s.awaitNewLog(now)
+			now = log.Position()
+		}
+	}
+	if after.Epoch != now.Epoch {
 		return epochGone, nil
 	}
 	gone := false
@@ -149,6 +159,9 @@ func (s *Session) awaitNewLog(old broker.Position) {
 	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()
 	_ = s.env.Log.Wait(ctx, broker.Position{Epoch: old.Epoch, Major: math.MaxUint64, Minor: math.MaxUint64})
+	// The hub is in the middle of beginning anew, and of sending back all who are of before.
+	s.env.Log.Settle(func(broker.Position) *livequery.Delivery { return nil })
+	s.shard.call(ctx, func() {})
 }
 
 // resumed answers a subscription that continues after a cursor. It reports false when the subscription is not wanted any

@@ -405,3 +405,32 @@ func TestTheBrokerFailsDuringCatchUp(t *testing.T) {
 		}
 	})
 }
+
+// A hub that has yet to find out that the log is another one does not take a cursor of the new one for lost.
+func TestResumeOnAHubThatDoesNotKnowTheNewLog(t *testing.T) {
+	inBubble(t, options{}, func(t *testing.T, h *hub) {
+		other := newHubOn(t, &flaky{Broker: h.broker.Broker}, h.store, options{})
+		defer other.close()
+		c := h.client()
+		all := c.subscribe(1, `{}`)
+		h.mustPut(1, 1)
+		c.drain()
+		other.broker.pause(true)
+		h.broker.Reset()
+		h.mustPut(2, 1)
+		synctest.Wait()
+		c.drain()
+		resyncs(t, all, "epoch")
+		c.session.Close()
+		c.hub = other
+		c.reconnect()
+		c.subscribe(1, `{}`)
+		synctest.Wait()
+		other.broker.pause(false)
+		h.mustPut(3, 1)
+		time.Sleep(10 * time.Second) // of the bubble: the hub tries its broker again
+		c.drain()
+		resyncs(t, all)
+		h.agrees(t, all, `{}`)
+	})
+}

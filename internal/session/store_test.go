@@ -36,6 +36,7 @@ type flaky struct {
 	*memory.Broker
 	mu     sync.Mutex
 	broken error
+	mute   bool                             // nothing can be followed, though everything else works
 	under  map[*context.CancelFunc]struct{} // the calls of Follow that are under way
 	reads  atomic.Int64
 }
@@ -47,6 +48,16 @@ func (b *flaky) fail(err error) {
 	if b.broken = err; err == nil {
 		return
 	}
+	for cut := range b.under {
+		(*cut)()
+	}
+}
+
+// pause makes a hub fall behind its log, or ends that.
+func (b *flaky) pause(yes bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.mute = yes
 	for cut := range b.under {
 		(*cut)()
 	}
@@ -77,9 +88,9 @@ func (b *flaky) Follow(ctx context.Context, after broker.Position, deliver func(
 	following, cancel := context.WithCancel(ctx)
 	defer cancel()
 	b.mu.Lock()
-	if b.broken != nil {
+	if b.broken != nil || b.mute {
 		defer b.mu.Unlock()
-		return b.broken
+		return cmp.Or(b.broken, errBroken)
 	}
 	if b.under == nil {
 		b.under = map[*context.CancelFunc]struct{}{}
