@@ -217,6 +217,15 @@ func (s *Stream) fetch(q *Query) {
 // Align returns what a member that holds every row up to a place lacks, when the engine holds still at a position: a window's
 // rows beyond it, or the count. It reports false when the window is not loaded.
 func (s *Stream) Align(q *Query, edge where.Row, at broker.Position) (*Delivery, bool) {
+	return s.align(q, at, func(w *Window, row where.Row) bool { return edge != nil && w.compare(row, edge) > 0 })
+}
+
+// Whole returns what a member lacks of which nobody knows what it holds: all rows of a window. What it holds besides, Missed tells.
+func (s *Stream) Whole(q *Query, at broker.Position) (*Delivery, bool) {
+	return s.align(q, at, func(*Window, where.Row) bool { return true })
+}
+
+func (s *Stream) align(q *Query, at broker.Position, lacks func(*Window, where.Row) bool) (*Delivery, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := &Delivery{Query: q, Position: at}
@@ -227,15 +236,13 @@ func (s *Stream) Align(q *Query, edge where.Row, at broker.Position) (*Delivery,
 	if !w.loaded {
 		return nil, false
 	}
-	if edge != nil {
-		for i, r := range w.visible() {
-			if w.compare(r.row, edge) > 0 {
-				d.items = append(d.items, item{verdict: Enter, row: r, rank: i, moved: true})
-			}
+	for i, r := range w.visible() {
+		if lacks(w, r.row) {
+			d.items = append(d.items, item{verdict: Enter, row: r, rank: i, moved: true})
 		}
 	}
 	more := w.beyond()
-	d.more, d.Edge = &more, w.edge()
+	d.more, d.Told = &more, w.told
 	return d, true
 }
 

@@ -80,8 +80,9 @@ type Delivery struct {
 	// Followed is when this hub followed the entry that it tells of; zero for what was read meanwhile, or when nobody watches.
 	Followed observe.Moment
 
-	// Edge is the place up to which a member of a window holds every row after it has taken this; nil when it holds all.
-	Edge where.Row
+	// Told is how many things the members of a window were told with this: who took as many lacks none of them. Zero for what is not
+	// told to members.
+	Told uint64
 
 	parts    []part
 	items    []item // of a window

@@ -34,6 +34,8 @@ type Window struct {
 	// more is what members were told of rows beyond the window.
 	more    bool
 	filling bool
+	// told numbers what members were told; it begins with 1.
+	told uint64
 }
 
 // placed is a row in a window. It is replaced when the row changes.
@@ -50,7 +52,7 @@ type placed struct {
 }
 
 func newWindow(s *Schema, order []where.Order, limit int) *Window {
-	return &Window{order: order, compare: s.Where.Comparer(order), limit: limit, byKey: map[string]*placed{}}
+	return &Window{order: order, compare: s.Where.Comparer(order), limit: limit, byKey: map[string]*placed{}, told: 1}
 }
 
 // spare is how many rows beyond the window are kept.
@@ -276,14 +278,17 @@ func (w *Window) low() bool {
 	return w.loaded && !w.filling && w.bound != nil && len(w.rows) < w.limit+w.spare()/2
 }
 
-// say adds to a delivery whether there are rows beyond the window, if that is news or must be said, and the edge.
+// say ends a delivery: it adds whether there are rows beyond the window, if that is news or must be said, and numbers it.
 func (w *Window) say(d *Delivery, always bool) {
 	more := w.beyond()
 	if always || more != w.more {
 		d.more = &more
 	}
 	w.more = more
-	d.Edge = w.edge()
+	if d.OfWindow() {
+		w.told++
+	}
+	d.Told = w.told
 }
 
 // item is one row of a window's delivery: a change, or a row that the window held.

@@ -80,12 +80,14 @@ type pane struct {
 	upto   int
 	unsure bool
 	live   bool
-	// settled says that the database was not ahead of the log when it became a member. Otherwise the client may differ from the window, and
-	// only the client knows up to where it holds every row (docs/architecture.md, "Windows and counts").
-	settled bool
-	held    map[string]struct{}
-	old     *Backfill
-	page    *Page // that was read and is not yet told
+	// missed is what it was not told since it was live, and reached is up to where; nil while it is told.
+	missed  *Missed
+	reached int
+	// told is how many things the members of its window were told with what it took last as one of them.
+	told uint64
+	held map[string]struct{}
+	old  *Backfill
+	page *Page // that was read and is not yet told
 }
 
 func (p *pane) feed() *mirror.Feed { return p.all.Feeds[1] }
@@ -393,8 +395,9 @@ func (w *panes) refill(h *paneHub) {
 
 func (w *panes) disturb(p *pane) {
 	p.live = false
-	if p.settled && w.rand.IntN(2) == 0 {
+	if w.rand.IntN(2) == 0 {
 		w.note("%s is slow at %d", p, p.upto)
+		p.missed, p.reached = &Missed{}, p.upto
 		return
 	}
 	w.note("%s leaves at %d", p, p.upto)
@@ -406,7 +409,7 @@ func (w *panes) leave(p *pane) {
 		p.hub.stream.Unsure(p.query, -1)
 	}
 	p.hub.stream.Release(p.query)
-	p.hub, p.live, p.unsure, p.held, p.old, p.page = nil, false, false, nil, nil, nil
+	p.hub, p.live, p.unsure, p.held, p.old, p.page, p.missed = nil, false, false, nil, nil, nil, nil
 }
 
 // advance brings a client one step on its way.
@@ -420,7 +423,7 @@ func (w *panes) advance(p *pane) {
 		w.load(p)
 	case p.page != nil:
 		w.snapshot(p)
-	case !p.live && p.upto < len(p.hub.entries):
+	case !p.live && *p.at() < len(p.hub.entries):
 		w.replay(p)
 	case !p.live:
 		w.join(p)
@@ -511,45 +514,75 @@ func (w *panes) resume(p *pane) {
 
 // replay tells a client that catches up the next entry.
 func (w *panes) replay(p *pane) {
-	e := p.hub.entries[p.upto]
-	if p.upto < p.hub.base {
+	at := p.at()
+	e := p.hub.entries[*at]
+	if *at < p.hub.base {
 		if p.old == nil {
 			p.old = p.hub.stream.Backfill()
 		}
 		e = &Entry{Position: e.Position}
-		for i := range w.log[p.upto] {
-			change, err := p.old.Resolve(p.hub.stream, &w.log[p.upto][i], e.Position)
+		for i := range w.log[*at] {
+			change, err := p.old.Resolve(p.hub.stream, &w.log[*at][i], e.Position)
 			if err != nil {
 				w.t.Fatal(err)
 			}
 			e.Changes = append(e.Changes, change)
 		}
 	}
-	p.upto++
-	if d := p.query.Replay(e, Knowledge{Held: p.held, Sure: !p.unsure, Edge: p.edge, Old: p.old}); d != nil {
+	*at++
+	knows := Knowledge{Held: p.held, Sure: !p.unsure, Edge: p.edge, Old: p.old}
+	if p.missed != nil {
+		knows.Edge = nil
+	}
+	d := p.query.Replay(e, knows)
+	if d != nil {
 		d.Unreadable = d.Unreadable || d.Unknown
+	}
+	switch {
+	case d != nil && (p.missed == nil || d.Unreadable || d.Bulk):
 		if !w.tell(p, d) {
 			return
 		}
+	case d != nil:
+		p.missed.Add(d)
 	}
-	p.feed().Cursor = e.Position.String()
+	if p.missed == nil {
+		p.feed().Cursor = e.Position.String()
+	}
+}
+
+// at is the number of the entries that a client was told, or that were read for it and not told.
+func (p *pane) at() *int {
+	if p.missed != nil {
+		return &p.reached
+	}
+	return &p.upto
 }
 
 // join makes a client a member, and gives it what the window has beyond its bound.
 func (w *panes) join(p *pane) {
 	d, ok := p.hub.stream.Align(p.query, p.edge, p.hub.position())
+	if p.missed != nil {
+		d, ok = p.hub.stream.Whole(p.query, p.hub.position())
+	}
 	if !ok {
 		w.resync(p, "the window is not loaded")
 		return
+	}
+	lacks := true
+	if p.missed != nil {
+		if lacks = d.Told != p.told; lacks {
+			p.missed.Tell(d)
+		}
+		p.upto, p.missed = p.reached, nil
 	}
 	if p.old.Used() && !p.unsure {
 		p.unsure = true
 		p.hub.stream.Unsure(p.query, 1)
 	}
-	w.note("%s is live at %d", p, p.upto)
-	if w.tell(p, d) {
+	w.note("%s is live at %d, lacks something: %v", p, p.upto, lacks)
+	if !lacks || w.tell(p, d) {
 		p.live, p.held, p.old = true, nil, nil
-		p.settled = len(w.unsent) == 0 && len(p.hub.entries) == len(w.log)
 	}
 }
 
@@ -574,11 +607,11 @@ func (w *panes) tell(p *pane, d *Delivery) bool {
 	}
 	frame := d.Frame(p.query.ID)
 	w.note("%s is told %s", p, frame.Data)
+	if d.Told > 0 {
+		p.told = d.Told
+	}
 	if p.held != nil {
 		d.Keys(func(key string) { p.held[key] = struct{}{} })
-	}
-	if d.OfWindow() {
-		p.edge = d.Edge
 	}
 	if err := p.all.Receive(frame.Data); err != nil {
 		w.t.Fatal(err)

@@ -225,6 +225,6 @@ func (sub *subscription) adopt(round uint, source Source, at broker.Position) bo
 	sub.forget()
 	sub.state, sub.answered = behind, true
 	sub.began = sub.session.env.Watch.Now()
-	sub.position, sub.queued = at, false
+	sub.position, sub.queued, sub.told = at, false, 0
 	return true
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/internal/livequery"
-	"github.com/swampline/live/where"
 )
 
 const (
@@ -90,7 +89,11 @@ func (s *Session) readOn(ctx context.Context, sub *subscription, round uint) err
 		s.mu.Unlock()
 		return nil
 	}
-	from, old, entries, query, edge := sub.position, sub.old, sub.backlog, sub.query, sub.edge
+	if sub.told > 0 && sub.missed == nil {
+		sub.missed = &missed{upto: sub.position}
+	}
+	from, old, entries, query := sub.reached(), sub.old, sub.backlog, sub.query
+	align := sub.align()
 	if old == nil {
 		old = newBackfill(sub.query)
 		sub.old = old
@@ -113,7 +116,7 @@ func (s *Session) readOn(ctx context.Context, sub *subscription, round uint) err
 	if query.Windowed() && s.ahead(sub, round) {
 		return nil
 	}
-	if !s.join(ctx, sub, round, query, edge) {
+	if !s.join(ctx, sub, round, query, align) {
 		return errHubGone
 	}
 	return nil
@@ -125,7 +128,7 @@ func (s *Session) readOn(ctx context.Context, sub *subscription, round uint) err
 func (s *Session) ahead(sub *subscription, round uint) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := sub.position
+	at := sub.reached()
 	if sub.state != behind || sub.round != round || s.closed || !at.After(s.env.Log.Position()) {
 		return false
 	}
@@ -146,13 +149,13 @@ func (s *Session) ahead(sub *subscription, round uint) bool {
 
 // join makes a subscription that has read all there was a member of its query, on the shard's goroutine. What members share,
 // a window or a count, is taken as it is between two batches, so that it fits what the shard will have told by then.
-func (s *Session) join(ctx context.Context, sub *subscription, round uint, query *livequery.Query, edge where.Row) bool {
+func (s *Session) join(ctx context.Context, sub *subscription, round uint, query *livequery.Query, align aligner) bool {
 	if !query.Windowed() && !query.Counts() {
 		return s.shard.call(ctx, func() { s.goLive(sub, round, nil, broker.Position{}) })
 	}
 	var ran <-chan struct{}
 	s.env.Log.Settle(func(at broker.Position) *livequery.Delivery {
-		d, known := query.Stream().Align(query, edge, at)
+		d, known := align(at)
 		ran = s.shard.ask(func() {
 			if !known {
 				s.startAnew(sub, round)
@@ -225,12 +228,21 @@ func (sub *subscription) follow(e *livequery.Entry) bool {
 		sub.reload(otherRights, e.Position)
 		return false
 	}
-	d := sub.query.Replay(e, livequery.Knowledge{Held: sub.held, Sure: !sub.unsure, Edge: sub.edge, Old: sub.old})
-	if d == nil {
+	knows := livequery.Knowledge{Held: sub.held, Sure: !sub.unsure, Edge: sub.edge, Old: sub.old}
+	if sub.missed != nil {
+		knows.Edge = nil
+	}
+	d := sub.query.Replay(e, knows)
+	if d != nil {
+		d.Unreadable = d.Unreadable || d.Unknown
+	}
+	switch {
+	case sub.missed != nil:
+		return sub.miss(d, e.Position)
+	case d == nil:
 		sub.position = e.Position
 		return true
 	}
-	d.Unreadable = d.Unreadable || d.Unknown
 	return sub.tell(d, sub.position)
 }
 
@@ -247,7 +259,7 @@ func (s *Session) goLive(sub *subscription, round uint, shared *livequery.Delive
 	if sub.old.Used() {
 		sub.beUnsure()
 	}
-	entries, ok := s.env.Log.Window(sub.position, chunk)
+	entries, ok := s.env.Log.Window(sub.reached(), chunk)
 	if !ok || len(entries) == chunk {
 		return // far behind once more: read on
 	}
@@ -259,6 +271,12 @@ func (s *Session) goLive(sub *subscription, round uint, shared *livequery.Delive
 			return
 		}
 	}
+	if m := sub.missed; m != nil && shared.Told == sub.told {
+		sub.position, shared = at, nil // it missed nothing
+	} else if m != nil {
+		m.rows.Tell(shared)
+	}
+	sub.missed = nil
 	if shared != nil && (!sub.query.Counts() || sub.counted.IsZero() || shared.Position.After(sub.counted)) {
 		sub.tell(shared, sub.position)
 	}

@@ -16,8 +16,8 @@ type item struct {
 	// data names the subscription whose data the frame is, nil for answers. Data can be read from the log again; it is what
 	// overflow drops.
 	data *subscription
-	// edge is set on what a window's members are told: how far they hold its rows once it was taken.
-	edge *edge
+	// told is set on what a window's members are told: how many things they were told with it.
+	told uint64
 	// rows names the subscription whose snapshot the frame is. It is dropped only when rights are evaluated anew.
 	rows *subscription
 	// cursor says that the frame claims that everything before it was sent.
@@ -126,12 +126,12 @@ func (s *Session) take() []*transport.Frame {
 		}
 		if i.data != nil {
 			i.data.queued = false
-			if i.edge != nil && i.edge.round == i.data.round {
-				i.data.edge = i.edge.row
+			if i.told > 0 {
+				i.data.told = i.told
 			}
 		}
 		if i.rows != nil {
-			i.rows.unsent, i.rows.delivered = false, true
+			i.rows.unsent, i.rows.delivered, i.rows.told = false, true, 0
 		}
 	}
 	clear(s.queue)

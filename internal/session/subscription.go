@@ -46,10 +46,14 @@ type subscription struct {
 	// position is that up to which everything is queued. When data is queued, from is that up to which everything was before.
 	position, from broker.Position
 	queued         bool
-	// edge is the place in a window's order up to which the client, as far as frames were taken, holds every row; nil when it
-	// holds all. counted is the position of the count that was told last.
+	// edge is the place in a window's order up to which the client holds every row, nil when it holds all, while told is zero. Told is how
+	// many things a window's members were told with the last frame that the client took as one of them; from the first on, only the
+	// client knows up to where it holds every row. counted is the position of the count that was told last.
 	edge    where.Row
+	told    uint64
 	counted broker.Position
+	// missed is what a member that is behind has read and was not told; nil when there is none.
+	missed *missed
 	// held are the keys of all rows that the subscription may hold, known while it catches up from its own snapshot.
 	held map[string]struct{}
 	// unsure says that it may hold rows by states that this hub never saw.
@@ -114,7 +118,7 @@ func (s *Session) nameFor(sub *subscription, query string) string {
 // forget drops what was read for the subscription and not told, and ends what is under way for it.
 func (sub *subscription) forget() {
 	sub.round++
-	sub.old, sub.backlog, sub.paused = nil, nil, false
+	sub.old, sub.backlog, sub.missed, sub.paused = nil, nil, nil, false
 }
 
 // reload sends a subscription back to the beginning: its rights are evaluated anew and its rows are read anew, as they are
@@ -253,19 +257,14 @@ func (sub *subscription) lacks(d *livequery.Delivery) bool {
 // tell queues a delivery, and reports whether the subscription goes on. Everything up to the position before was told
 // before. The session's lock is held.
 func (sub *subscription) tell(d *livequery.Delivery, before broker.Position) bool {
-	if d.Bulk {
-		sub.reload(bulkChange, d.Position)
-		return false
-	}
-	if d.Unreadable || d.Unknown && sub.unsure {
-		sub.reload(unknownRow, d.Position)
+	if sub.defeated(d) {
 		return false
 	}
 	if !d.Empty() {
 		if !sub.queued {
 			sub.queued, sub.from = true, before
 		}
-		i := item{frame: d.Frame(sub.name), data: sub, edge: sub.edgeAfter(d)}
+		i := item{frame: d.Frame(sub.name), data: sub, told: d.Told}
 		if d.Followed >= sub.began {
 			i.followed = d.Followed
 		}
@@ -282,16 +281,15 @@ func (sub *subscription) tell(d *livequery.Delivery, before broker.Position) boo
 	return true
 }
 
-// edge is the place up to which a client holds the rows of a window once it has taken a frame.
-type edge struct {
-	row   where.Row
-	round uint
-}
-
-// edgeAfter returns the edge after a delivery; nil where it does not change.
-func (sub *subscription) edgeAfter(d *livequery.Delivery) *edge {
-	if !sub.query.Windowed() || !d.OfWindow() {
-		return nil
+// defeated reloads a subscription that a delivery does not bring up to date, and reports that. The session's lock is held.
+func (sub *subscription) defeated(d *livequery.Delivery) bool {
+	switch {
+	case d.Bulk:
+		sub.reload(bulkChange, d.Position)
+	case d.Unreadable || d.Unknown && sub.unsure:
+		sub.reload(unknownRow, d.Position)
+	default:
+		return false
 	}
-	return &edge{d.Edge, sub.round}
+	return true
 }
