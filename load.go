@@ -286,7 +286,7 @@ func (e *endpoint) readOn(ctx context.Context, q *livequery.Query, from where.Ro
 // failed logs an error of a read that no single caller is told of, and waits until it can be tried again. It reports false when it
 // never can: the hub has stopped.
 func (e *endpoint) failed(ctx context.Context, what string, err error) bool {
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || e.hub.waits.Err() != nil {
 		return false
 	}
 	e.log(ctx, what, err)
