@@ -276,6 +276,7 @@ func TestCut(t *testing.T) {
 		}
 		defer c.Close()
 		io.WriteString(c, "GET /live/ HTTP/1.1\r\nHost: pipe\r\n\r\n")
+		synctest.Wait() // it serves
 		start := time.Now()
 		time.AfterFunc(time.Second, cut)
 		srv.Wait()
