@@ -108,7 +108,7 @@ type Options struct {
 	PingInterval time.Duration
 	// PongTimeout is how long a WebSocket may take to answer a ping. Default 10 s.
 	PongTimeout time.Duration
-	// WriteTimeout is how long a client may take nothing of what it is sent: less than 4 KiB. Default 10 s.
+	// WriteTimeout is how long a client may take nothing of what it is sent: less than 4 KiB. Default 8 s, so that who takes nothing is gone within ten.
 	WriteTimeout time.Duration
 	// DrainWindow is the time over which Shutdown spreads the clients that it sends away. Default 2 s.
 	DrainWindow time.Duration
@@ -138,7 +138,7 @@ func (o Options) withDefaults() Options {
 	orDefault(&o.IdempotencyEntries, 10_000)
 	orDefault(&o.PingInterval, 25*time.Second)
 	orDefault(&o.PongTimeout, 10*time.Second)
-	orDefault(&o.WriteTimeout, 10*time.Second)
+	orDefault(&o.WriteTimeout, 8*time.Second)
 	orDefault(&o.DrainWindow, 2*time.Second)
 	orDefault(&o.MaxWait, time.Minute)
 	o.Limits = o.Limits.withDefaults()
