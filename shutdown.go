@@ -67,9 +67,9 @@ func (h *Hub) close() (open []*session.Session, ok bool) {
 
 const (
 	// overlap is how long a client has, at most, to open its new connection before the old one is closed.
-	overlap = 500 * time.Millisecond
+	overlap = 400 * time.Millisecond
 	// flush is how long the last ones have to take what they are sent.
-	flush = 300 * time.Millisecond
+	flush = 200 * time.Millisecond
 )
 
 // drainAll tells the clients to go and closes their sessions one by one. It returns when nobody is left, or when it was long enough.

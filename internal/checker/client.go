@@ -244,7 +244,7 @@ func (c *client) answer(l *link, m mirror.Message, line []byte) {
 		l.queries[m.Query] = append(l.queries[m.Query], s)
 		st.query = m.Query
 	}
-	if s.link != nil && s.link.number > l.number || s.asked != l && (s.kind == window || m.Type == "resync") {
+	if s.link != nil && s.link.number > l.number || s.asked != l && (s.kind == window || m.Type != "resumed") {
 		if s.link == l {
 			s.link = nil
 		}
