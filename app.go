@@ -2,7 +2,6 @@ package live
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -40,6 +39,7 @@ func (h *Hub) caught(err *error, where string) {
 // Where the application panics.
 const (
 	inIdentity = "identity"
+	inAuthor   = "author"
 	inRefresh  = "refresh"
 	inScope    = "scope"
 	inList     = "list"
@@ -51,6 +51,9 @@ const (
 // Subscribe authorises a subscription and acquires its query.
 func (a app) Subscribe(ctx context.Context, m wire.Message) (source session.Source, err error) {
 	defer a.hub.guard(&err, elsewhere)
+	if m.Presence != nil {
+		return a.subscribePresence(ctx, m)
+	}
 	if m.Channel != "" {
 		return a.subscribeChannel(ctx, m.Channel)
 	}
@@ -91,28 +94,40 @@ func (a app) Call(ctx context.Context, m wire.Message) (answer wire.Answer, at b
 	case m.Mutation != "" && writes(m):
 		return a.once(ctx, m)
 	}
-	return a.run(ctx, m, "")
+	answer, at, _, err = a.run(ctx, m, "")
+	return answer, at, err
 }
 
-// run does what a message asks for. If it is a mutation, by marks whose.
-func (a app) run(ctx context.Context, m wire.Message, by string) (answer wire.Answer, at broker.Position, err error) {
+// run does what a message asks for. If it is a mutation, by marks whose; known says that the log learns of it even when the position is
+// zero: from an outbox, if it was not on the log in time, or from what waits for the broker.
+func (a app) run(ctx context.Context, m wire.Message, by string) (answer wire.Answer, at broker.Position, known bool, err error) {
+	b := &batch{hub: a.hub, mutation: m.Mutation, by: by, answers: true}
+	return a.perform(ctx, b, func(inside context.Context) (say func(broker.Position) wire.Answer, err error) {
+		switch m.Type {
+		case wire.Publish:
+			say, err = nothing, a.publish(inside, m)
+		case wire.Explain:
+			say, err = a.explained(inside, m)
+		default:
+			say, err = a.call(inside, m)
+		}
+		return say, err
+	})
+}
+
+// nothing is the answer that says only that something was done.
+func nothing(broker.Position) wire.Answer { return wire.Answer{} }
+
+// perform calls do with a batch of its own, and puts that on the log if do succeeds.
+func (a app) perform(ctx context.Context, b *batch, do func(ctx context.Context) (func(broker.Position) wire.Answer, error)) (answer wire.Answer, at broker.Position, known bool, err error) {
 	defer a.hub.guard(&err, inVerb)
-	b := &batch{hub: a.hub, mutation: m.Mutation, by: by}
-	defer b.end() // a panic too
-	inside := b.in(ctx)
-	say := func(broker.Position) wire.Answer { return wire.Answer{} }
-	switch m.Type {
-	case wire.Publish:
-		err = a.publish(inside, m)
-	case wire.Explain:
-		say, err = a.explained(inside, m)
-	default:
-		say, err = a.call(inside, m)
-	}
+	defer b.abandon(ctx) // a panic too
+	say, err := do(b.in(ctx))
 	if err != nil {
-		return answer, at, err
+		return answer, at, false, err
 	}
-	at, err = b.commit(ctx)
+	from := b.end()
+	at, outbox, err := b.conclude(ctx, from)
 	var unsent *unsentError
 	switch {
 	case errors.As(err, &unsent):
@@ -121,9 +136,22 @@ func (a app) run(ctx context.Context, m wire.Message, by string) (answer wire.An
 		err = &unsentError{answer: say, err: err}
 	}
 	if err != nil {
-		return answer, broker.Position{}, fmt.Errorf("live: publishing: %w", err)
+		a.hub.forget(outbox)
+		return answer, broker.Position{}, false, fmt.Errorf("live: publishing: %w", err)
 	}
-	return say(at), at, nil
+	late := at.IsZero() && size(from.entry) > 0
+	if len(outbox) > 0 {
+		stored := a.hub.await(ctx, outbox)
+		if late = late || stored.IsZero(); !at.After(stored) {
+			at = stored
+		}
+	}
+	if late { // no position tells when all of it is there
+		at = broker.Position{}
+	}
+	answer = say(at)
+	answer.Unsent = late
+	return answer, at, len(outbox) > 0 || late, nil
 }
 
 func (a app) call(ctx context.Context, m wire.Message) (answer, error) {
@@ -234,51 +262,4 @@ func (e *endpoint) within(scope *where.Predicate) permit {
 		}
 		return nil
 	}
-}
-
-// checkVersion compares the version that a writer saw with the present one.
-func (e *endpoint) checkVersion(ctx context.Context, v *view, given json.RawMessage, o record.Object) error {
-	if !e.versioned {
-		return nil
-	}
-	if given == nil {
-		return wire.NewProblem(http.StatusPreconditionRequired, "version_required",
-			"say which version you saw: the member version, or the header If-Match").Field("version", "is required")
-	}
-	var version int64
-	if err := json.Unmarshal(given, &version); err != nil || string(given) == "null" {
-		return wire.NewProblem(http.StatusBadRequest, "invalid_version",
-			"version: want an integer, got "+describe(given)).Field("version", "want an integer")
-	}
-	if version != *o.Version {
-		p := ErrConflict.problem()
-		var err error
-		if p.Current, err = e.present(ctx, v, o, ""); err != nil {
-			return err
-		}
-		return p
-	}
-	return nil
-}
-
-// conflict adds the present row to a conflict that the application found.
-func (e *endpoint) conflict(ctx context.Context, verb, key string, err error) error {
-	if verb == "create" || !errors.Is(err, ErrConflict) {
-		return err
-	}
-	by, failed := e.rights(ctx)
-	if failed != nil {
-		return failed
-	}
-	_, o, missing := e.find(ctx, by, verb, key)
-	if missing != nil {
-		return missing
-	}
-	var conflict *Error
-	errors.As(err, &conflict)
-	p := conflict.problem()
-	if p.Current, missing = e.present(ctx, by.view, o, e.hub.engine.Position().String()); missing != nil {
-		return missing
-	}
-	return p
 }

@@ -33,6 +33,8 @@ func (e *endpoint) checkBulk(m wire.Message) error {
 	case e.tx == nil:
 		return wire.NewProblem(http.StatusMethodNotAllowed, "unknown_verb",
 			fmt.Sprintf("router %s has no %s of many rows: it has no transaction to store all of them or none", e.name, m.Verb))
+	case m.Base != nil:
+		return wire.NewProblem(http.StatusBadRequest, "malformed_message", "base: each row of data has its own").Field("base", "each row of data has its own")
 	case m.Version != nil:
 		return wire.NewProblem(http.StatusBadRequest, "malformed_message", "version: each row of data has its own").Field("version", "each row of data has its own")
 	}
@@ -48,14 +50,17 @@ func (e *endpoint) bulk(ctx context.Context, m wire.Message) (answer, error) {
 	}
 	var done []stored
 	if len(items) > 0 {
-		err = e.transact(ctx, func(ctx context.Context) (err error) {
-			done, err = e.storeAll(ctx, m.Verb, items)
-			return err
+		merges := slices.ContainsFunc(items, func(i item) bool { return i.base != nil })
+		err = e.merging(merges, func() error {
+			return e.transact(ctx, func(ctx context.Context) (err error) {
+				done, err = e.storeAll(ctx, m.Verb, items)
+				return err
+			})
 		})
 	}
 	var row *rowError
 	if errors.As(err, &row) {
-		err = refuse(row.index, e.conflict(ctx, m.Verb, items[row.index].key, err))
+		err = refuse(row.index, e.conflict(ctx, m.Verb, items[row.index], err))
 	}
 	if err != nil {
 		return nil, err
@@ -155,9 +160,9 @@ func parseItem(data json.RawMessage, update bool) (i item) {
 		i.problem = wire.NewProblem(http.StatusBadRequest, "malformed_message", "want an object with a key, got "+describe(data))
 		return i
 	}
-	i.version, i.data = members["version"], members["data"]
+	i.version, i.data, i.base = members["version"], members["data"], members["base"]
 	for _, name := range slices.Sorted(maps.Keys(members)) {
-		known := name == "key" || name == "version" || name == "data" && update
+		known := name == "key" || name == "version" || (name == "data" || name == "base") && update
 		if !known && i.problem == nil {
 			i.problem = wire.NewProblem(http.StatusBadRequest, "malformed_message", fmt.Sprintf("a row has no member %q here", clip(name)))
 		}

@@ -22,7 +22,7 @@ func (r *Router[T]) ChangedID(ctx context.Context, ids ...Key) error {
 	if r.endpoint == nil {
 		return errNotRegistered
 	}
-	if len(ids) == 0 || suppressed(ctx) {
+	if len(ids) == 0 || Suppressed(ctx) {
 		return nil
 	}
 	found, missing, err := r.reload(ctx, ids)
@@ -60,7 +60,7 @@ func (r *Router[T]) ChangedWhere(ctx context.Context, w where.Where) error {
 	if err != nil {
 		return fmt.Errorf("live: router %s: ChangedWhere: %w", r.Name, err)
 	}
-	if n := p.Node(); n.Op == where.OpOr && len(n.Kids) == 0 || suppressed(ctx) {
+	if n := p.Node(); n.Op == where.OpOr && len(n.Kids) == 0 || Suppressed(ctx) {
 		return nil
 	}
 	return r.endpoint.append(ctx, []record.Change{{Router: r.Name, Op: record.Bulk, Where: json.RawMessage(p.String())}})
@@ -75,4 +75,5 @@ func Suppress(ctx context.Context) context.Context {
 	return context.WithValue(ctx, suppressKey{}, true)
 }
 
-func suppressed(ctx context.Context) bool { return ctx.Value(suppressKey{}) != nil }
+// Suppressed reports whether publishing with a context does nothing: an adapter then needs not find out what was written.
+func Suppressed(ctx context.Context) bool { return ctx.Value(suppressKey{}) != nil }

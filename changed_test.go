@@ -168,6 +168,9 @@ func TestSuppressPublishesNothing(t *testing.T) {
 	m := desk()
 	b := newBench(t, live.Options{}, m, &live.Channel{Name: "chat"})
 	quiet := live.Suppress(t.Context())
+	if !live.Suppressed(quiet) || live.Suppressed(t.Context()) {
+		t.Error("an adapter cannot tell which context is quiet")
+	}
 	row, _ := m.get(1)
 	for _, err := range []error{
 		m.Created(quiet, row), m.Updated(quiet, row, row), m.Deleted(quiet, row), m.Changed(quiet, row), m.ChangedID(quiet, "1"),

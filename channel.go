@@ -2,15 +2,33 @@ package live
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
 
+	"github.com/swampline/live/internal/record"
 	"github.com/swampline/live/internal/session"
 	"github.com/swampline/live/internal/wire"
 )
+
+// Channel declares a channel, or a family of channels: named streams of messages that belong to no model. What is not
+// declared does not exist.
+type Channel struct {
+	// Name is the channel's name, or a prefix followed by "*": "chat:*" declares "chat:7" and every other one. Names consist of
+	// letters, digits and any of "_-=@,.;:/".
+	Name string
+
+	// Subscribe decides who may follow the channel of a name; its error refuses, and ErrNotFound is answered as for a channel that
+	// was never declared, so that one that is hidden looks like one that is missing. Nil: nobody may.
+	Subscribe func(ctx context.Context, name string) error
+
+	// Publish decides what a browser may publish: it returns what is sent to the subscribers, or an error. Nil: browsers
+	// may not publish. The application itself publishes with Hub.Publish.
+	Publish func(ctx context.Context, name string, data json.RawMessage) (any, error)
+}
 
 var channelName = regexp.MustCompile(`^[A-Za-z0-9_\-=@,.;:/]{1,164}$`)
 
@@ -73,17 +91,27 @@ func unlisted(err error) error {
 
 // subscribeChannel authorises a subscription to a channel.
 func (a app) subscribeChannel(ctx context.Context, name string) (source session.Source, err error) {
+	if err := a.maySubscribe(ctx, name); err != nil {
+		return source, err
+	}
+	return a.hub.followChannel(name), nil
+}
+
+// followChannel acquires the query of a channel.
+func (h *Hub) followChannel(name string) session.Source {
+	channels := h.engine.Channels()
+	q := channels.Acquire(name, h.engine.Position)
+	return session.Source{Query: q, Release: func() { channels.Release(q) }}
+}
+
+// maySubscribe asks whether the caller may follow a channel.
+func (a app) maySubscribe(ctx context.Context, name string) (err error) {
 	c := a.hub.channelOf(name)
 	if c == nil || c.Subscribe == nil {
-		return source, errNoChannel()
+		return errNoChannel()
 	}
 	defer a.hub.caught(&err, inChannel)
-	if err := c.Subscribe(ctx, name); err != nil {
-		return source, unlisted(err)
-	}
-	channels := a.hub.engine.Channels()
-	q := channels.Acquire(name, a.hub.engine.Position)
-	return session.Source{Query: q, Release: func() { channels.Release(q) }}, nil
+	return unlisted(c.Subscribe(ctx, name))
 }
 
 // publish puts what a browser sent on a channel, as the application's func returns it.
@@ -98,4 +126,23 @@ func (a app) publish(ctx context.Context, m wire.Message) (err error) {
 		return unlisted(err)
 	}
 	return a.hub.Publish(context.WithoutCancel(ctx), m.Channel, v)
+}
+
+// Publish sends v, encoded as JSON, to all who follow a channel. It returns when the message is on the log, in a Batch and in
+// a verb's func when it is noted. The channel must have been declared.
+func (h *Hub) Publish(ctx context.Context, channel string, v any) error {
+	if h.channelOf(channel) == nil {
+		return fmt.Errorf("live: channel %q is not declared: register a live.Channel", channel)
+	}
+	if Suppressed(ctx) {
+		return nil
+	}
+	data, err := wire.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("live: channel %s: %w", channel, err)
+	}
+	if err := h.publish(ctx, record.Entry{Messages: []record.Message{{Channel: channel, Data: data}}}); err != nil {
+		return fmt.Errorf("live: channel %s: %w", channel, err)
+	}
+	return nil
 }

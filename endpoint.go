@@ -2,10 +2,12 @@ package live
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -20,6 +22,8 @@ import (
 type endpoint struct {
 	hub       *Hub
 	name      string
+	row       reflect.Type // of its rows
+	router    rowRouter
 	schema    *livequery.Schema
 	stream    *livequery.Stream
 	versioned bool
@@ -34,6 +38,7 @@ type endpoint struct {
 	verbs     verbs
 	parseKey  func(string) (Key, *wire.Problem)
 	keyField  string
+	keyJSON   func(key string) json.RawMessage
 	maxRows   int
 	loads     loads
 	info      func() RouterInfo
@@ -50,6 +55,8 @@ type verbs struct {
 	delete prepare
 	custom map[string]CustomVerb
 
+	// overlap names the fields that a write of data changes and that are not what its writer saw, by his base.
+	overlap func(v *view, loaded any, i item, versions bool) (conflicts []string, problem *wire.Problem)
 	// complete adds to bare objects the computed and nested fields that a view shows.
 	complete func(ctx context.Context, v *livequery.View, objects []*record.Object) error
 }
@@ -110,7 +117,7 @@ func (r *Router[T]) verbs() verbs {
 		v.create = r.create
 	}
 	if r.Update != nil {
-		v.update = r.update
+		v.update, v.overlap = r.update, r.overlap
 	}
 	if r.Delete != nil {
 		v.delete = r.remove

@@ -130,7 +130,7 @@ func (g *gate) allowances(a asker) (messages, subscribes session.Allowance) {
 		}
 		return of(g.messages), of(g.subscribes)
 	}
-	return rate.NewBucket(g.limits.Messages.limit()).Take, rate.NewBucket(g.limits.Subscribes.limit()).Take
+	return g.messages.Bucket().Take, g.subscribes.Bucket().Take
 }
 
 // polled counts a request that opens no session and writes nothing.

@@ -180,17 +180,25 @@ func (h *Hub) drain(w http.ResponseWriter, r *http.Request, first *wire.Message,
 			continue
 		}
 		name := t.Name()
-		s, err := h.openSession(r, name)
+		s, err := h.openSession(r, name, nil, nil)
 		if err != nil {
 			return err
 		}
-		defer s.Close()
+		st := &stay{hub: h, session: s}
+		defer st.end()
+		defer label(r.Context(), "transport", name)()
 		s.Whole = body != nil
 		if name == "websocket" || name == "sse" && first == nil {
 			s.Hello()
-			if h.engine.Degraded() {
-				s.Tell(wire.Status(true))
-			}
+		}
+		if name == "websocket" || first == nil {
+			s.Shard().Do(func() { // in order with what is told when it changes
+				if h.engine.Degraded() {
+					status := wire.Status(true)
+					status.Quiet = true // each round says so, and none ends for it
+					s.Tell(status)
+				}
+			})
 		}
 		if name == "websocket" && first == nil {
 			s.Expect(h.options.Limits.FirstMessage)
@@ -205,7 +213,9 @@ func (h *Hub) drain(w http.ResponseWriter, r *http.Request, first *wire.Message,
 			PingInterval: h.options.PingInterval, PongTimeout: h.options.PongTimeout, WriteTimeout: h.options.WriteTimeout,
 			Cut:            h.waits,
 			ReceiveTimeout: h.options.Limits.Receive,
+			Hold:           st.hold,
 		})
+		st.served = true
 		return nil
 	}
 	return wire.NewProblem(http.StatusNotAcceptable, "not_acceptable", "this server does not offer the transport that was asked for")

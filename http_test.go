@@ -233,7 +233,7 @@ func TestLocationOfARowIsBesideItsRouter(t *testing.T) {
 
 func TestClientIsServedWithAnETag(t *testing.T) {
 	b := newBench(t, live.Options{})
-	for _, name := range []string{"live.js", "live.mjs"} {
+	for _, name := range []string{"live.js", "live.mjs", "presence.js", "presence.mjs"} {
 		w := b.want(200, "…", "GET", "/live/"+name, "")
 		tag := w.Header().Get("ETag")
 		if w.Body.Len() == 0 || len(tag) < 10 {

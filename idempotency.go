@@ -17,6 +17,7 @@ import (
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/internal/once"
 	"github.com/swampline/live/internal/record"
+	"github.com/swampline/live/internal/session"
 	"github.com/swampline/live/internal/wire"
 )
 
@@ -60,6 +61,9 @@ func (a app) once(ctx context.Context, m wire.Message) (answer wire.Answer, at b
 	case err != nil:
 		return answer, at, err
 	case state == once.Done:
+		if note, ok := a.hub.memory.Seen(noteOf(mark(who), id.Mutation)); ok && done.answer.Unsent { // it is on the log by now
+			done.answer.Unsent, done.at = false, note.At
+		}
 		return done.answer, done.at, nil
 	case state == once.Half:
 		return a.complete(ctx, id, done.rest, done.say)
@@ -76,7 +80,7 @@ func (a app) once(ctx context.Context, m wire.Message) (answer wire.Answer, at b
 		return answer, at, err
 	}
 	if !known {
-		answer, at, err = a.run(ctx, m, by)
+		answer, at, known, err = a.run(ctx, m, by)
 	}
 	var unsent *unsentError
 	switch {
@@ -86,7 +90,7 @@ func (a app) once(ctx context.Context, m wire.Message) (answer wire.Answer, at b
 		return answer, at, err
 	case err != nil:
 		return answer, at, err
-	case at.IsZero(): // it published nothing: the other nodes must learn from the log that it was done
+	case at.IsZero() && !known: // it published nothing: the other nodes must learn from the log that it was done
 		kept = true
 		return a.complete(ctx, id, []record.Entry{{Mutation: id.Mutation, By: by}}, func(broker.Position) wire.Answer { return answer })
 	}
@@ -97,8 +101,11 @@ func (a app) once(ctx context.Context, m wire.Message) (answer wire.Answer, at b
 
 // complete tells the log what it has yet to be told of a write that was done, and remembers its answer.
 func (a app) complete(ctx context.Context, id once.ID, rest []record.Entry, say answer) (answer wire.Answer, at broker.Position, err error) {
+	late := false
 	for len(rest) > 0 {
-		p, err := a.hub.append(context.WithoutCancel(ctx), rest[0])
+		appending, cancel := regardless(ctx)
+		p, err := a.hub.append(appending, rest[0])
+		cancel()
 		told := size(rest[0]) > 0
 		rest = rest[1:]
 		if err != nil {
@@ -110,10 +117,11 @@ func (a app) complete(ctx context.Context, id once.ID, rest []record.Entry, say 
 			return answer, at, fmt.Errorf("live: publishing: %w", err)
 		}
 		if told {
-			at = p
+			at, late = p, p.IsZero() // if it need not wait, nothing before it does
 		}
 	}
 	answer = say(at)
+	answer.Unsent = late
 	a.hub.memory.Finish(id, outcome{answer: answer, at: at})
 	return answer, at, nil
 }
@@ -122,13 +130,25 @@ func (a app) complete(ctx context.Context, id once.ID, rest []record.Entry, say 
 // certain either way.
 func (a app) elsewhere(ctx context.Context, m wire.Message, mutation string, first broker.Position, retried bool) (answer wire.Answer, at broker.Position, known bool, err error) {
 	if retried {
+		if err := a.hub.relayed(ctx); err != nil {
+			return answer, at, false, err
+		}
 		if err := a.hub.engine.CatchUp(ctx); err != nil {
 			return answer, at, false, err
 		}
 	}
 	note, known := a.hub.memory.Seen(mutation)
+	covers := true
+	if !known && retried {
+		// The log may have been another one since, which knew of it.
+		if covers = a.hub.memory.Covers(first); covers {
+			if covers, err = a.hub.engine.Holds(ctx, first); err != nil {
+				return answer, at, false, fmt.Errorf("%w: %w", session.ErrUnavailable, err)
+			}
+		}
+	}
 	switch {
-	case !known && retried && !a.hub.memory.Covers(first):
+	case !covers:
 		return answer, at, false, wire.NewProblem(http.StatusConflict, "unknown_outcome",
 			"whether this was done when it was sent before, nobody knows any more: look, and send it as a new one if it was not")
 	case !known:
@@ -156,7 +176,7 @@ func (a app) present(ctx context.Context, router, key string) (wire.Answer, erro
 	if err != nil || e.verbs.get == nil {
 		return wire.Answer{}, err
 	}
-	answer, _, err := a.run(ctx, wire.Message{Type: wire.Call, Router: router, Verb: "get", Key: key}, "")
+	answer, _, _, err := a.run(ctx, wire.Message{Type: wire.Call, Router: router, Verb: "get", Key: key}, "")
 	var p *wire.Problem
 	if errors.As(err, &p) && p.Status == http.StatusNotFound {
 		return wire.Answer{}, nil

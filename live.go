@@ -70,6 +70,7 @@ package live
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"strconv"
 
@@ -111,6 +112,15 @@ type Error struct {
 	Detail string
 	// Errors maps fields to what is wrong with them.
 	Errors map[string][]string
+
+	// Current, of a conflict, is the row as it is now and as the caller may see it: the JSON object of key, version and fields. The hub
+	// sets it, also of an ErrConflict that a router's func returns.
+	Current json.RawMessage
+	// Changed, of a conflict, are the fields that changed since the version that the caller saw, by name, each with its last
+	// change. Nil says that it is not known: the hub knows it from what of the log it holds in memory.
+	Changed map[string]FieldChange
+	// Conflicts, of a write that has a base, names the fields that it writes and that somebody else has changed, too.
+	Conflicts []string
 }
 
 // The errors that a router's funcs return most. Test for them with errors.Is; make your own *Error for a sentence of your
@@ -118,7 +128,8 @@ type Error struct {
 var (
 	// ErrNotFound says that there is no such row, or none that the caller may see: the answer is the same.
 	ErrNotFound = &Error{Code: "not_found", Status: http.StatusNotFound, Detail: "no such row, or not one that you may see"}
-	// ErrConflict says that the row is not of the version that the caller saw. The answer holds the row as it is now.
+	// ErrConflict says that the row is not of the version that the caller saw. The answer holds the row as it is now, and
+	// what changed since, if that is known.
 	ErrConflict = &Error{Code: "conflict", Status: http.StatusConflict, Detail: "the row was changed by somebody else"}
 	// ErrForbidden refuses without a reason.
 	ErrForbidden = &Error{Code: "forbidden", Status: http.StatusForbidden, Detail: "you may not do this"}
@@ -150,7 +161,15 @@ func (e *Error) problem() *wire.Problem {
 	if code == "" {
 		code = "forbidden"
 	}
-	return newProblem(status, code, e.Detail, e.Errors)
+	p := newProblem(status, code, e.Detail, e.Errors)
+	p.Current, p.Conflicts = e.Current, e.Conflicts
+	if e.Changed != nil {
+		p.Changed = make(map[string]wire.FieldChange, len(e.Changed))
+		for name, c := range e.Changed {
+			p.Changed[name] = wire.FieldChange(c)
+		}
+	}
+	return p
 }
 
 // Key is the key of a row as text, in the canonical form of the key field's type.

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/swampline/live/broker"
+	"github.com/swampline/live/internal/engine"
 	"github.com/swampline/live/internal/livequery"
 	"github.com/swampline/live/internal/session"
 	"github.com/swampline/live/internal/wire"
@@ -20,6 +22,44 @@ import (
 type loads struct {
 	mu     sync.Mutex
 	flying map[load]*flight
+	landed []landed // newest last
+}
+
+// landed is a read that is over, and can serve those who are told their rows again: after a deploy, or when the log was lost, they come one
+// after the other, and what the log has told since is told them anyway.
+type landed struct {
+	load
+	flight *flight
+}
+
+const (
+	// serves is how long such a read serves others, and mostLanded how many of a router are kept.
+	serves     = 2 * time.Second
+	mostLanded = 16
+)
+
+// again returns a read that is over and serves who needs one that began at a position or later; nil when there is none. The lock is held.
+func (l *loads) again(key load, after broker.Position, log *engine.Engine) *flight {
+	for _, one := range l.landed {
+		if _, held := log.Window(one.flight.at, 0); one.load == key && !one.flight.missed(after) && held {
+			return one.flight
+		}
+	}
+	return nil
+}
+
+// land keeps a read that is over for a while. The lock is held.
+func (l *loads) land(key load, f *flight) {
+	l.landed = slices.DeleteFunc(l.landed, func(one landed) bool { return one.load == key })
+	if len(l.landed) == mostLanded {
+		l.landed = slices.Delete(l.landed, 0, 1)
+	}
+	l.landed = append(l.landed, landed{key, f})
+	time.AfterFunc(serves, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.landed = slices.DeleteFunc(l.landed, func(one landed) bool { return one.flight == f })
+	})
 }
 
 // load is what is read: a query, which says whose rows, in an order.
@@ -72,12 +112,18 @@ func (e *endpoint) inTurn(ctx context.Context, f func(context.Context) error) er
 }
 
 // load joins a read that is under way, or waits for its turn, and began at a position that is not before after, or else begins one. Whoever began it
-// may go; it ends early when nobody waits any more.
-func (e *endpoint) load(ctx context.Context, q *livequery.Query, s selection, after broker.Position) (*flight, error) {
+// may go; it ends early when nobody waits any more. Who is told his rows again takes what was read for others who were just before, too.
+func (e *endpoint) load(ctx context.Context, q *livequery.Query, s selection, after broker.Position, again bool) (*flight, error) {
 	key := load{q, orderText(s.order), s.limit}
 	l := &e.loads
 	l.mu.Lock()
 	f := l.flying[key]
+	if f == nil && again {
+		if f = l.again(key, after, e.hub.engine); f != nil {
+			l.mu.Unlock()
+			return f, nil
+		}
+	}
 	if f == nil || f.missed(after) {
 		f = &flight{done: make(chan struct{})}
 		if l.flying == nil {
@@ -87,6 +133,7 @@ func (e *endpoint) load(ctx context.Context, q *livequery.Query, s selection, af
 		var reading context.Context
 		reading, f.cancel = e.hub.detached(ctx)
 		e.hub.sessions.Go(func() {
+			label(reading, "router", e.name)
 			err := e.inTurn(reading, func(reading context.Context) error {
 				l.mu.Lock()
 				f.began = e.hub.engine.Position()
@@ -100,6 +147,9 @@ func (e *endpoint) load(ctx context.Context, q *livequery.Query, s selection, af
 			l.mu.Lock()
 			if l.flying[key] == f {
 				delete(l.flying, key)
+			}
+			if again && f.err == nil {
+				l.land(key, f)
 			}
 			l.mu.Unlock()
 			f.cancel()
@@ -191,8 +241,8 @@ func (e *endpoint) source(ctx context.Context, s selection) session.Source {
 	source := session.Source{
 		Query: q, Edge: s.edge,
 		Release: func() { e.stream.Release(q) },
-		Load: func(ctx context.Context, after broker.Position) (session.Loaded, error) {
-			f, err := e.load(ctx, q, s, after)
+		Load: func(ctx context.Context, after broker.Position, again bool) (session.Loaded, error) {
+			f, err := e.load(ctx, q, s, after, again)
 			if err != nil {
 				return session.Loaded{}, err
 			}
@@ -209,10 +259,10 @@ func (e *endpoint) source(ctx context.Context, s selection) session.Source {
 	}
 	if q.Windowed() {
 		source.Prepare = func(ctx context.Context) error {
-			if e.stream.Loaded(q) || e.seed(q) {
+			if (e.stream.Loaded(q) || e.seed(q)) && e.stream.Reaches(q, s.edge) {
 				return nil
 			}
-			_, err := e.load(ctx, q, s, broker.Position{})
+			_, err := e.load(ctx, q, s, broker.Position{}, false)
 			return err
 		}
 	}
@@ -230,6 +280,7 @@ func (e *endpoint) fetch(q *livequery.Query) {
 	ctx, cancel := e.hub.detached(q.Caller)
 	e.hub.sessions.Go(func() {
 		defer cancel()
+		label(ctx, "router", e.name)
 		if q.Counts() {
 			e.recount(ctx, q)
 		} else {

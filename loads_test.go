@@ -124,6 +124,48 @@ func TestClientsThatComeAtOnceShareTheReadsOfFiftyLists(t *testing.T) {
 	}
 }
 
+// Who is told his rows again, because the log does not reach back to his cursor, is given what was read for others who were just before, and what
+// the log has told since. Who asks for the first time is not.
+func TestClientsWhoAreResyncedOneAfterTheOtherShareARead(t *testing.T) {
+	for name, ask := range map[string]string{"rows": ``, "window": `,"order":"id","limit":5`} {
+		t.Run(name, func(t *testing.T) {
+			db := newBusyTable()
+			db.release()
+			for range 3 {
+				db.insert(item{ListID: 7, Title: "x"})
+			}
+			b := newBench(t, live.Options{}, db.Router)
+			first := `{"type":"subscribe","id":1,"router":"items","where":{"list_id":7}` + ask + `}`
+			again := strings.TrimSuffix(first, "}") + `,"cursor":"1.10"}` // of a log that is gone
+			tell := func(message, kind, want string) {
+				t.Helper()
+				if body := post(t.Context(), b.hub, message).Body.String(); !strings.HasPrefix(body, `{"type":"`+kind+`"`) || !strings.Contains(body, want) {
+					t.Fatalf("got %s, want a %s with %s", body, kind, want)
+				}
+			}
+			reads := func(want int64) {
+				t.Helper()
+				if n := db.reads.total.Swap(0); n != want {
+					t.Errorf("%d reads, want %d", n, want)
+				}
+			}
+			for range 20 {
+				tell(again, "resync", "")
+			}
+			reads(1)
+			tell(first, "snapshot", "")
+			reads(1)
+			if err := db.Created(t.Context(), db.insert(item{ListID: 7, Title: "new"})); err != nil {
+				t.Fatal(err)
+			}
+			for range 20 {
+				tell(again, "resync", `"title":"new"`)
+			}
+			reads(0)
+		})
+	}
+}
+
 // Whatever reads lists or counts waits for its turn.
 func TestEveryReadOfAListWaitsForItsTurn(t *testing.T) {
 	const each, loads = 20, 3

@@ -73,4 +73,9 @@ const (
 
 	// MetricLoadWaits measures how long a list waited until it could be read. The label is the router's Name.
 	MetricLoadWaits Metric = observe.LoadWaits
+
+	// MetricUnsent counts the changes and messages that the broker was not there for, with Options.MaxUnsentBytes. The label is "queued" when they began
+	// to wait for it, "refused" when that would have been too much, and publishing failed, and "lost" when they waited and were not
+	// sent: the hub stopped before, or the broker refuses them for ever.
+	MetricUnsent Metric = observe.Unsent
 )

@@ -18,7 +18,7 @@ func (r *Router[T]) publish(ctx context.Context, op record.Op, was, now *T) erro
 	if r.endpoint == nil {
 		return errNotRegistered
 	}
-	if suppressed(ctx) {
+	if Suppressed(ctx) {
 		return nil
 	}
 	changes, failed := r.changes(ctx, op, was, now)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"time"
 
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/internal/record"
@@ -24,14 +25,7 @@ import (
 // When the log cannot be reached the error says so; this node's sessions are rechecked all the same. Polls and single requests need
 // none of this: each is authorised anew.
 func (h *Hub) Recheck(ctx context.Context, who string) error {
-	e := record.Entry{Recheck: []string{who}}
-	at, err := h.engine.Append(ctx, e)
-	if err != nil {
-		err = fmt.Errorf("live: recheck: other nodes are not told: %w", err)
-	} else {
-		h.published(e)
-	}
-	return firstOf(err, h.onShards(ctx, who, func(s *session.Session) { s.Recheck(at) }))
+	return h.concern(ctx, who, "recheck", record.Entry{Recheck: []string{who}}, (*session.Session).Recheck)
 }
 
 // Disconnect ends a caller's sessions on every node: he signed out, or was locked out. Who is what Options.Identity returns for him.
@@ -39,14 +33,36 @@ func (h *Hub) Recheck(ctx context.Context, who string) error {
 // the application's middleware to judge. When it returns this node's sessions have ended; those of others end when the log
 // reaches them. When the log cannot be reached the error says so; this node's sessions end all the same.
 func (h *Hub) Disconnect(ctx context.Context, who string) error {
-	e := record.Entry{Disconnect: []string{who}}
-	_, err := h.engine.Append(ctx, e)
-	if err != nil {
-		err = fmt.Errorf("live: disconnect: other nodes are not told: %w", err)
-	} else {
-		h.published(e)
+	return h.concern(ctx, who, "disconnect", record.Entry{Disconnect: []string{who}}, func(s *session.Session, _ broker.Position) { signOut(s) })
+}
+
+// promptly is how long this node's sessions wait for the position of what concerns them, which spares them doing it again when the log comes
+// to it.
+const promptly = 100 * time.Millisecond
+
+// concern puts on the log what concerns the sessions of a caller, and does it to those of this node: soon, even when the broker hangs.
+func (h *Hub) concern(ctx context.Context, who, what string, e record.Entry, do func(*session.Session, broker.Position)) error {
+	var at broker.Position
+	var err error
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		if at, err = h.engine.Append(ctx, e); err != nil {
+			err = fmt.Errorf("live: %s: other nodes are not told: %w", what, err)
+		} else {
+			h.published(e)
+		}
+	}()
+	slow := time.NewTimer(promptly)
+	defer slow.Stop()
+	select {
+	case <-told:
+		return firstOf(err, h.onShards(ctx, who, func(s *session.Session) { do(s, at) }))
+	case <-slow.C:
 	}
-	return firstOf(err, h.onShards(ctx, who, signOut))
+	failed := h.onShards(ctx, who, func(s *session.Session) { do(s, broker.Position{}) })
+	<-told
+	return firstOf(err, failed)
 }
 
 func signOut(s *session.Session) {
@@ -67,9 +83,14 @@ func (h *Hub) seen(at broker.Position, e *record.Entry) {
 	if e == nil { // it may have told of anybody's rights; all is loaded anew, and must be with rights that are new, too
 		h.memory.Reset(at)
 		h.each((*session.Session).Renew)
+		h.extend(at, nil)
 		return
 	}
+	h.extend(at, e)
 	h.note(at, e)
+	if e.ID != "" {
+		h.arrived(e.ID, at)
+	}
 	for _, who := range e.Recheck {
 		h.of(who, func(s *session.Session) { s.Recheck(at) })
 	}

@@ -143,6 +143,88 @@ func subscribe2(channel string) string {
 	return strings.Replace(subscribe(channel), `"id":1`, `"id":2`, 1)
 }
 
+// TestRecheckAfterALongSilence rechecks what was quiet for so long that history does not reach back to what it was told last. It has missed
+// nothing, so it goes on.
+func TestRecheckAfterALongSilence(t *testing.T) {
+	for name, test := range map[string]struct{ ask, next string }{
+		"rows":   {``, "change"},
+		"window": {`,"order":"id","limit":2`, "change"},
+		"count":  {`,"count":true`, "count"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			db := &scores{rows: map[int64]score{}}
+			r := db.router()
+			b := newBench(t, live.Options{Broker: memory.New(memory.Options{MaxEntries: 10}), HistoryEntries: 4}, r)
+			create := func(game int64) {
+				t.Helper()
+				db.mu.Lock()
+				db.last++
+				row := score{ID: db.last, Game: game, Version: 1}
+				db.rows[row.ID] = row
+				db.mu.Unlock()
+				if err := r.Created(t.Context(), row); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f := b.follow(`{"type":"subscribe","id":1,"router":"scores","where":{"game":1}` + test.ask + `}`)
+			f.want("snapshot")
+			other := b.follow(`{"type":"subscribe","id":1,"router":"scores","where":{"game":0}}`)
+			other.want("snapshot")
+			for range 100 {
+				create(0)
+				other.want("change") // a hub that falls behind such a short log begins anew
+			}
+			if err := b.hub.Recheck(t.Context(), ""); err != nil {
+				t.Fatal(err)
+			}
+			create(1)
+			f.want(test.next)
+		})
+	}
+}
+
+// TestRecheckWhileItIsCounted rechecks a count that was told long ago and is being counted anew: the number as it is then is all that it lacks.
+func TestRecheckWhileItIsCounted(t *testing.T) {
+	db := &scores{rows: map[int64]score{}}
+	r := db.router()
+	counting, asked, goOn := r.Count, make(chan struct{}, 100), make(chan struct{})
+	var held atomic.Bool
+	r.Count = func(ctx context.Context, q live.Query) (int64, error) {
+		if held.Load() {
+			asked <- struct{}{}
+			<-goOn
+		}
+		return counting(ctx, q)
+	}
+	b := newBench(t, live.Options{Broker: memory.New(memory.Options{MaxEntries: 10}), HistoryEntries: 4}, r)
+	create := func(id, game int64) {
+		t.Helper()
+		_, now := db.put(id, func(s *score) { s.Game = game })
+		if err := r.Created(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := b.follow(`{"type":"subscribe","id":1,"router":"scores","where":{"game":1},"count":true}`)
+	f.want("snapshot")
+	other := b.follow(`{"type":"subscribe","id":1,"router":"scores","where":{"game":0}}`)
+	other.want("snapshot")
+	for id := range int64(100) {
+		create(id, 0)
+		other.want("change")
+	}
+	held.Store(true)
+	create(100, 1)
+	<-asked
+	if err := b.hub.Recheck(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	f.say(`{"type":"ping","id":7}`)
+	f.want("pong")
+	held.Store(false)
+	close(goOn)
+	f.want("count")
+}
+
 func TestRecheckAsksChannels(t *testing.T) {
 	var locked atomic.Bool
 	chat := &live.Channel{Name: "chat:*", Subscribe: func(_ context.Context, name string) error {

@@ -161,9 +161,10 @@ func (h *Hub) serveList(w http.ResponseWriter, r *http.Request, m wire.Message) 
 	if err := e.mayUse(r.Context(), "list"); err != nil {
 		return err
 	}
-	if err := h.engine.Ready(r.Context()); err != nil {
+	if err := h.engine.ReadySoon(r.Context()); err != nil {
 		return err
 	}
+	run := *h.run.Load() // before the position of what is read
 	s, err := e.selection(r.Context(), m)
 	if err != nil {
 		return err
@@ -175,15 +176,16 @@ func (h *Hub) serveList(w http.ResponseWriter, r *http.Request, m wire.Message) 
 	header.Set("Content-Type", "application/json")
 	header.Set("Cache-Control", "private, no-cache")
 	header.Add("Vary", "Accept, Cookie, Authorization")
-	if seen, ok := etagCursor(r.Header.Get("If-None-Match"), q.Tag()); ok && e.stream.UnchangedSince(q, seen) {
-		header.Set("ETag", etag(seen, q.Tag()))
+	tag := q.Tag()
+	if seen, ok := etagOf(r.Header.Get("If-None-Match"), tag); ok && e.stream.UnchangedSince(q, seen.at) && h.holds(seen) {
+		header.Set("ETag", seen.String())
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
 	var at broker.Position
 	listing := wire.Listing{}
 	if s.count {
-		f, err := e.load(r.Context(), q, s, h.engine.Position())
+		f, err := e.load(r.Context(), q, s, h.engine.Position(), false)
 		if err != nil {
 			return err
 		}
@@ -196,27 +198,47 @@ func (h *Hub) serveList(w http.ResponseWriter, r *http.Request, m wire.Message) 
 		e.stream.Prime(q, reads(p), at)
 		listing, _, _ = e.listing(s, p, at.String())
 	}
-	listing.Tag = q.Tag()
-	header.Set("ETag", etag(at, listing.Tag))
+	listing.Tag = tag
+	header.Set("ETag", etag{at, tag, run}.String())
 	h.answerDeadline(w, r)
 	_, _ = w.Write(append(wire.Snapshot(listing).Data, '\n'))
 	return nil
 }
 
-// etag names a list at a position: the position, and the predicate with the caller's rights in it.
-func etag(at broker.Position, tag string) string { return `"` + at.String() + "~" + tag + `"` }
+// holds reports whether the list of an ETag was one of this log. Of one that this hub gave since it follows the log that is certain, however long
+// ago, so that a client whose list nothing happens to never has it read. With another the memory of the log tells, as far as it reaches. It is asked
+// behind UnchangedSince: when the log is lost, what that goes by is forgotten last.
+func (h *Hub) holds(seen etag) bool {
+	if seen.run == *h.run.Load() {
+		return true
+	}
+	_, ok := h.engine.Window(seen.at, 0)
+	return ok
+}
 
-// etagCursor finds the position in an If-None-Match header.
-func etagCursor(header, tag string) (broker.Position, bool) {
+// etag names a list: the position that it was read at, the predicate with the caller's rights in it, and the run of the hub that gave it.
+type etag struct {
+	at       broker.Position
+	tag, run string
+}
+
+// String is the ETag as a header has it.
+func (e etag) String() string { return `"` + e.at.String() + "~" + e.tag + "~" + e.run + `"` }
+
+// etagOf finds the ETag of a list in an If-None-Match header.
+func etagOf(header, tag string) (seen etag, ok bool) {
 	for candidate := range strings.SplitSeq(header, ",") {
 		candidate = strings.Trim(strings.TrimPrefix(strings.TrimSpace(candidate), "W/"), `"`)
-		if cursor, of, ok := strings.Cut(candidate, "~"); ok && of == tag {
-			if p, err := broker.ParsePosition(cursor); err == nil {
-				return p, true
-			}
+		cursor, rest, _ := strings.Cut(candidate, "~")
+		of, run, ok := strings.Cut(rest, "~")
+		if !ok || of != tag {
+			continue
+		}
+		if at, err := broker.ParsePosition(cursor); err == nil {
+			return etag{at, of, run}, true
 		}
 	}
-	return broker.Position{}, false
+	return etag{}, false
 }
 
 // serveRow serves a row's URL.
@@ -232,6 +254,9 @@ func (h *Hub) serveRow(w http.ResponseWriter, r *http.Request, to route) error {
 			return err
 		}
 		m.Verb, m.Data, m.Version = "update", body, ifMatch(r)
+		if m.Base, err = h.baseOf(r); err != nil {
+			return err
+		}
 		return h.serveCall(w, r, m, http.StatusOK)
 	case http.MethodDelete:
 		m.Verb, m.Version = "delete", ifMatch(r)
@@ -244,16 +269,26 @@ func (h *Hub) serveRow(w http.ResponseWriter, r *http.Request, to route) error {
 	return methodNotAllowed(w, h.allow(to))
 }
 
+// baseOf returns the values that a writer saw of the fields that he writes: a JSON object in the query string. Whether it is one is found out
+// where it is used.
+func (h *Hub) baseOf(r *http.Request) (json.RawMessage, error) {
+	text := r.URL.Query().Get("base")
+	switch depth := h.options.Limits.Depth - 1; {
+	case text == "":
+		return nil, nil
+	case wire.Deeper([]byte(text), depth):
+		return nil, wire.TooDeep(depth)
+	}
+	return json.RawMessage(text), nil
+}
+
 // ifMatch returns the version that a writer saw, as JSON.
 func ifMatch(r *http.Request) json.RawMessage {
 	text := strings.TrimPrefix(strings.TrimSpace(r.Header.Get("If-Match")), "W/")
 	if text == "" {
 		return nil
 	}
-	if n, err := strconv.ParseInt(strings.Trim(text, `"`), 10, 64); err == nil {
-		return strconv.AppendInt(nil, n, 10)
-	}
-	return wire.AppendString(nil, strings.Trim(text, `"`))
+	return versionText(strings.Trim(text, `"`))
 }
 
 // serveCall runs a verb and answers with the row, the rows or what else it returned.
@@ -265,9 +300,10 @@ func (h *Hub) serveCall(w http.ResponseWriter, r *http.Request, m wire.Message, 
 	if err := counted(r); err != nil {
 		return err
 	}
-	if err := h.engine.Ready(r.Context()); err != nil {
+	if err := h.engine.ReadySoon(r.Context()); err != nil {
 		return err
 	}
+	defer label(r.Context(), "router", m.Router)()
 	if writes(m) {
 		m.Mutation = strings.Trim(r.Header.Get("Idempotency-Key"), `"`)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"strconv"
 
@@ -50,7 +51,8 @@ type Router[T any] struct {
 
 	// Update stores a row and returns it as stored. Was is the row as Get returned it, of the version that the client saw;
 	// now is was with what the client wrote. A model with a version is stored with "WHERE … AND version = was.Version", and
-	// ErrConflict says that no row was hit. It needs Get.
+	// ErrConflict says that no row was hit. A write that says what its writer saw of its fields is tried again then, up to three times, from Get on and in
+	// a Tx of its own: docs/conflicts.md. It needs Get.
 	Update func(ctx context.Context, was, now T) (T, error)
 
 	// Delete removes a row. Was is the row as Get returned it. It needs Get.
@@ -184,6 +186,7 @@ func (r *Router[T]) register(h *Hub) error {
 	}
 	r.model = m
 	e := &endpoint{hub: h, name: r.Name, schema: m.schema, versioned: m.version >= 0, scope: r.Scope, views: m.views, choose: r.Serializer.View}
+	e.row, e.router = reflect.TypeFor[T](), r
 	e.plain = len(m.views) == 1 && len(m.nested) == 0
 	e.addRelations(r.Serializer.Relations)
 	e.info = r.info
@@ -201,7 +204,7 @@ func (r *Router[T]) register(h *Hub) error {
 	if r.AllowRow != nil {
 		e.allowRow = func(ctx context.Context, verb string, row any) error { return r.AllowRow(ctx, verb, *row.(*T)) }
 	}
-	e.parseKey = m.parseKey
+	e.parseKey, e.keyJSON = m.parseKey, m.keyJSON
 	r.endpoint = e
 	return nil
 }

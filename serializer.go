@@ -120,7 +120,7 @@ func (s Serializer[T]) compile(in compiling) (*model[T], error) {
 	for i := range fields {
 		f := &fields[i]
 		m.fieldNames[f.name] = i
-		declared = append(declared, livequery.Field{Name: f.name, Published: !f.scope})
+		declared = append(declared, livequery.Field{Name: f.name, Published: !f.scope, Version: f.version})
 		if f.key {
 			m.key = i
 		}

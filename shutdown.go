@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/swampline/live/internal/session"
@@ -23,8 +24,12 @@ var ErrShutdown = errors.New("live: the hub is shut down")
 // connection is closed soon after its time, whether or not its client has gone; what was queued is sent before. Polls that wait are
 // answered as the same spread has it. Nothing is lost: clients go on by their cursors.
 //
+// What waits for the broker, with Options.MaxUnsentBytes, is sent before the end, for Options.PublishTimeout at most; the Logger is told
+// how much of it is lost if it cannot be.
+//
 // When ctx ends before, what is left is cut off and the error is ctx's; the hub's goroutines still end. Call it beside
-// http.Server.Shutdown, and before: that does not wait for WebSockets, and waits for streams.
+// http.Server.Shutdown, and before: that does not wait for the
+// connections that the hub has taken over (WebSockets, and over plain HTTP/1.1 event streams and long-polls that wait), and waits for others.
 func (h *Hub) Shutdown(ctx context.Context) error {
 	leaving, ok := h.close()
 	if !ok {
@@ -37,6 +42,10 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
+	if x := h.present(); x != nil {
+		x.Leave(ctx)
+	}
+	h.unsent.finish(ctx, h.options.PublishTimeout)
 	h.stop()
 	ended := make(chan struct{})
 	go func() {
@@ -135,5 +144,43 @@ func (h *Hub) leave() {
 	defer h.mu.Unlock()
 	if h.requests--; h.requests == 0 && h.closing {
 		close(h.idle)
+	}
+}
+
+// stay is a session, which goes on after its request where the transport has taken the connection over. Then it counts as a request of its own.
+type stay struct {
+	hub          *Hub
+	session      *session.Session
+	held, served bool // of the request's goroutine
+	over         sync.Once
+}
+
+// hold keeps the session when its request ends.
+func (st *stay) hold() (release func(failure error)) {
+	st.hub.mu.Lock()
+	defer st.hub.mu.Unlock()
+	st.hub.requests++ // the one that is being served counts, so Shutdown still waits
+	st.held = true
+	return st.release
+}
+
+// release ends a session that was held. Failure is what a goroutine of the transport panicked with.
+func (st *stay) release(failure error) {
+	st.over.Do(func() {
+		if s := st.session; failure != nil {
+			session.Report(context.Background(), st.hub.options.Logger, failure, "session", s.ID(), "transport", s.Transport, "remote", s.Remote)
+		}
+		st.session.Close()
+		st.hub.leave()
+	})
+}
+
+// end is deferred by the request. A transport that panics has not kept anything.
+func (st *stay) end() {
+	switch {
+	case !st.held:
+		st.session.Close()
+	case !st.served:
+		st.release(nil)
 	}
 }

@@ -2,7 +2,8 @@ package live
 
 // Stats are what a hub holds at a moment. Its members are read one after another while the hub goes on: they do not have to fit each other.
 type Stats struct {
-	// Sessions are the connected clients by the Name of the transport that they are on. Each of the hub's transports is there. A
+	// Sessions are the connected clients by the Name of the transport that they are on, "pusher" for those of package pusher. Each of the
+	// hub's transports is there. A
 	// poll is a session for as long as it is answered.
 	Sessions map[string]int
 	// ParkedPolls are the long-polls among them, which wait for something to tell.
@@ -18,6 +19,8 @@ type Stats struct {
 	Position string
 	// Degraded says that the broker cannot be reached.
 	Degraded bool
+	// UnsentEntries and UnsentBytes are what waits for the broker: see Options.MaxUnsentBytes.
+	UnsentEntries, UnsentBytes int
 	// HistoryEntries and HistoryBytes are what the hub holds of the log in memory.
 	HistoryEntries, HistoryBytes int
 }
@@ -26,7 +29,7 @@ type Stats struct {
 func (h *Hub) Stats() Stats {
 	held := h.engine.Stats()
 	s := Stats{
-		Sessions:       make(map[string]int, len(h.on)),
+		Sessions:       map[string]int{},
 		ParkedPolls:    int(h.env.Parked.Load()),
 		Subscriptions:  int(h.env.Subscriptions.Load()),
 		LiveQueries:    held.Queries,
@@ -34,9 +37,12 @@ func (h *Hub) Stats() Stats {
 		Degraded:       h.engine.Degraded(),
 		HistoryEntries: held.Entries, HistoryBytes: held.Bytes,
 	}
+	s.UnsentEntries, s.UnsentBytes = h.unsent.size()
+	h.mu.Lock()
 	for name, n := range h.on {
 		s.Sessions[name] = int(n.Load())
 	}
+	h.mu.Unlock()
 	if at := h.engine.Position(); !at.IsZero() {
 		s.Position = at.String()
 	}

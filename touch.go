@@ -17,7 +17,7 @@ func (r *Router[T]) Touch(ctx context.Context, keys ...Key) error {
 	if r.endpoint == nil {
 		return errNotRegistered
 	}
-	if suppressed(ctx) {
+	if Suppressed(ctx) {
 		return nil
 	}
 	changes, err := r.touch(ctx, keys, map[string]bool{})

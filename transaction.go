@@ -16,7 +16,8 @@ import (
 type item struct {
 	key           string
 	version, data json.RawMessage
-	problem       *wire.Problem // what is wrong with its form
+	base          json.RawMessage // what the writer saw of what he writes, nil when he does not say
+	problem       *wire.Problem   // what is wrong with its form
 }
 
 // stored is a row as it was stored.
@@ -26,24 +27,34 @@ type stored struct {
 	visible bool // to the caller
 }
 
-// written runs create, update or delete of one row.
-func (e *endpoint) written(ctx context.Context, m wire.Message) (answer, error) {
-	row := item{key: m.Key, version: m.Version, data: m.Data}
-	var done stored
-	err := e.transact(ctx, func(ctx context.Context) error {
-		by, err := e.rights(ctx)
-		if err != nil {
+// write runs create, update or delete of one row.
+func (e *endpoint) write(ctx context.Context, m wire.Message) (done stored, err error) {
+	row := item{key: m.Key, version: m.Version, data: m.Data, base: m.Base}
+	err = e.merging(row.base != nil, func() error {
+		return e.transact(ctx, func(ctx context.Context) error {
+			by, err := e.rights(ctx)
+			if err != nil {
+				return err
+			}
+			store, err := e.prepare(ctx, m.Verb, by, row)
+			if err != nil {
+				return err
+			}
+			done, err = e.store(ctx, m.Verb, by, store)
 			return err
-		}
-		store, err := e.prepare(ctx, m.Verb, by, row)
-		if err != nil {
-			return err
-		}
-		done, err = e.store(ctx, m.Verb, by, store)
-		return err
+		})
 	})
 	if err != nil {
-		return nil, e.conflict(ctx, m.Verb, m.Key, err)
+		return stored{}, e.conflict(ctx, m.Verb, row, err)
+	}
+	return done, nil
+}
+
+// written runs create, update or delete of one row, and answers with it.
+func (e *endpoint) written(ctx context.Context, m wire.Message) (answer, error) {
+	done, err := e.write(ctx, m)
+	if err != nil {
+		return nil, err
 	}
 	return func(at broker.Position) wire.Answer {
 		if !done.visible || !e.completeStored(ctx, []*stored{&done}) {
@@ -65,7 +76,12 @@ func (e *endpoint) prepare(ctx context.Context, verb string, by rights, i item) 
 		if err != nil {
 			return nil, err
 		}
-		if err := e.checkVersion(ctx, by.view, i.version, o); err != nil {
+		if i.base == nil {
+			err = e.checkVersion(ctx, by, i.version, o)
+		} else {
+			err = e.checkBase(ctx, by, i, loaded, o)
+		}
+		if err != nil {
 			return nil, err
 		}
 		row = loaded
@@ -116,7 +132,7 @@ func (e *endpoint) cursor(at broker.Position) string {
 }
 
 // transact runs do in the router's transaction, if it has one. What a run of do publishes counts if it was the last one and
-// succeeded, and the transaction with it.
+// succeeded, and the transaction with it. Where that is a Transaction, what is published is part of it.
 func (e *endpoint) transact(ctx context.Context, do func(context.Context) error) error {
 	if e.tx == nil {
 		return e.untied(ctx, do)
@@ -124,22 +140,29 @@ func (e *endpoint) transact(ctx context.Context, do func(context.Context) error)
 	var run *batch
 	defer func() {
 		if run != nil {
-			run.end() // a panic of Tx, too
+			run.abandon(ctx) // a panic of Tx, too
 		}
 	}()
 	result := fmt.Errorf("live: router %s: Tx returned without calling what it was given", e.name)
 	err := e.tx(ctx, func(tied context.Context) (err error) {
 		if run != nil {
-			run.end()
+			run.abandon(ctx)
 		}
-		_, run = e.hub.begin(ctx)
+		var inside bool
+		run, inside = e.runIn(ctx, tied)
 		defer func() {
 			if p := recover(); p != nil { // so that it is an error to Tx, too, which may not expect a panic
 				err = session.NewPanicError(p)
 			}
+			if inside && err != nil {
+				run.abandon(ctx) // before the transaction ends
+			}
 			result = err
 		}()
-		return do(run.in(tied))
+		if err = do(run.in(tied)); err == nil && inside {
+			_, err = run.commit(ctx)
+		}
+		return err
 	})
 	switch {
 	case err != nil:
@@ -149,6 +172,17 @@ func (e *endpoint) transact(ctx context.Context, do func(context.Context) error)
 	}
 	_, err = run.commit(ctx)
 	return err
+}
+
+// runIn begins the batch of one run in the context that Tx has given, which is made of ctx, or should be. Inside says that it is part of a
+// Transaction that Tx began: then it must be committed before that ends.
+func (e *endpoint) runIn(ctx, tied context.Context) (run *batch, inside bool) {
+	t := transactionOf(tied)
+	if t == nil || t == transactionOf(ctx) || t.over() {
+		_, run = e.hub.begin(ctx)
+		return run, false
+	}
+	return e.hub.batchUnder(t.batch(e.hub, e.hub.batchOf(ctx)), t), true
 }
 
 // untied runs do without a transaction: when After panics, what was stored stays stored, and who follows it must know.

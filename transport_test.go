@@ -1,8 +1,11 @@
 package live_test
 
 import (
+	"bufio"
 	"context"
 	"log/slog"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"runtime"
 	"strings"
@@ -66,4 +69,28 @@ func TestTransports(t *testing.T) {
 	for _, name := range transporttest.All {
 		t.Run(name, func(t *testing.T) { transporttest.Run(t, name, openItems) })
 	}
+}
+
+// The same where connections cannot be written to without waiting, nor watched: behind TLS, on other systems, or when a listener has wrapped them.
+func TestTransportsOverWrappedConnections(t *testing.T) {
+	for _, name := range []string{transporttest.WebSocket, transporttest.SSE} {
+		t.Run(name, func(t *testing.T) {
+			transporttest.Run(t, name, func(t *testing.T) *transporttest.App {
+				app := openItems(t)
+				hub := app.Handler
+				app.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { hub.ServeHTTP(wrapping{w}, r) })
+				return app
+			})
+		})
+	}
+}
+
+// wrapping gives out connections of whose kind nobody knows.
+type wrapping struct{ http.ResponseWriter }
+
+func (w wrapping) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w wrapping) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	return struct{ net.Conn }{c}, rw, err
 }

@@ -142,7 +142,7 @@ func (e *endpoint) findFor(ctx context.Context, m wire.Message) (any, error) {
 	}
 	row, o, err := e.find(ctx, by, m.Verb, m.Key)
 	if err == nil && m.Version != nil {
-		err = e.checkVersion(ctx, by.view, m.Version, o)
+		err = e.checkVersion(ctx, by, m.Version, o)
 	}
 	return row, err
 }

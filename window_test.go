@@ -41,14 +41,15 @@ type score struct {
 
 // scores is a database of them, which counts what it is asked.
 type scores struct {
-	mu     sync.Mutex
-	rows   map[int64]score
-	last   int64
-	lists  atomic.Int64
-	whole  atomic.Int64 // lists that were read from their first row
-	counts atomic.Int64
-	broken atomic.Bool
-	hold   chan struct{} // nil, or what lists wait for
+	mu      sync.Mutex
+	writing sync.RWMutex // held from before a commit until it was published
+	rows    map[int64]score
+	last    int64
+	lists   atomic.Int64
+	whole   atomic.Int64 // lists that were read from their first row
+	counts  atomic.Int64
+	broken  atomic.Bool
+	hold    chan struct{} // nil, or what lists wait for
 }
 
 func (s *scores) router() *live.Router[score] {
@@ -112,8 +113,17 @@ func (s *scores) find(p *where.Predicate, order []where.Order, limit int) []scor
 	return out
 }
 
-// write changes a row at random, and says so: mostly with what it was.
+// write changes a row at random, and says so: mostly with what it was. What was is not said only while nobody else is between a commit and
+// its publishing: who came with a list that was ahead of the log could miss it, as docs/architecture.md says of Changed.
 func (s *scores) write(ctx context.Context, rnd *rand.Rand, r *live.Router[score]) error {
+	silent := rnd.IntN(6) == 0
+	if silent {
+		s.writing.Lock()
+		defer s.writing.Unlock()
+	} else {
+		s.writing.RLock()
+		defer s.writing.RUnlock()
+	}
 	s.mu.Lock()
 	var was score
 	for _, was = range s.rows {
@@ -150,7 +160,7 @@ func (s *scores) write(ctx context.Context, rnd *rand.Rand, r *live.Router[score
 		}
 		s.rows[now.ID] = now
 		s.mu.Unlock()
-		if rnd.IntN(6) == 0 {
+		if silent {
 			return r.Changed(ctx, now)
 		}
 		return r.Updated(ctx, was, now)
@@ -179,7 +189,7 @@ func windows(t *testing.T, o live.Options) {
 		t.Cleanup(func() { server.Close(); _ = hub.Shutdown(context.Background()) })
 		urls, routers = append(urls, server.URL+"/live/"), append(routers, r)
 	}
-	steps := 6
+	steps := 3
 	if os.Getenv("LIVE_TEST_LONG") != "" {
 		steps = 200
 	}
@@ -366,6 +376,15 @@ func (f *windowFeed) settle(db *scores, i int) {
 		}
 	}
 	f.t.Errorf("%s: shows %s\nwant %s\n%s", f.name, got, want, strings.Join(f.log[max(0, len(f.log)-12):], "\n"))
+	for row := range strings.FieldsSeq(got + " " + want) { // what was told of those that differ
+		if key, _, _ := strings.Cut(row, "@"); strings.Contains(got+" ", " "+row+" ") != strings.Contains(want+" ", " "+row+" ") {
+			for n, line := range f.log {
+				if i := strings.Index(line, `"key":"`+key+`"`); i >= 0 {
+					f.t.Logf("%d: %.120s … %s", n, line, line[max(0, i-40):min(len(line), i+140)])
+				}
+			}
+		}
+	}
 }
 
 func (f *windowFeed) truth(db *scores) string {

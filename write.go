@@ -114,7 +114,7 @@ func (r *Router[T]) before(ctx context.Context, w *Write[T]) error {
 func (r *Router[T]) storing(w *Write[T], op record.Op, was *T, do func(context.Context) (*T, error)) store {
 	return func(ctx context.Context) (o record.Object, err error) {
 		inside, b := r.endpoint.hub.begin(ctx) // a batch of its own tells what the func published of this row
-		defer b.end()
+		defer b.abandon(ctx)
 		now, err := do(inside)
 		if err != nil {
 			return o, err
@@ -154,7 +154,7 @@ func (r *Router[T]) after(ctx context.Context, w *Write[T]) (err error) {
 		return nil
 	}
 	inside, b := r.endpoint.hub.begin(ctx)
-	defer b.end()
+	defer b.abandon(ctx)
 	defer func() {
 		if p := recover(); p != nil {
 			err = &afterError{session.NewPanicError(p)}

@@ -18,12 +18,14 @@ type Entry struct {
 	Data []byte
 }
 
-// Broker stores the log. Its methods may be called from several goroutines at once.
+// Broker stores the log. Its methods may be called from several goroutines at once. While the log cannot be reached, Append
+// and Head fail, at the latest promptly after their context has ended.
 type Broker interface {
 	// Append adds data to the end of the log and returns its position, which is greater than every position
 	// that an earlier Append returned. When Append fails the entry may or may not be in the log; the caller may
-	// append it again. The broker does not keep a reference to data after Append has returned, unless it owns a
-	// copy. Data larger than the broker's limit is refused with an error that wraps ErrTooLarge.
+	// append it again; the broker by itself adds it once. The broker does not keep a reference to data after Append
+	// has returned, unless it owns a copy. Data larger than the broker's limit is refused with an error that wraps
+	// ErrTooLarge, and whose text names both sizes.
 	Append(ctx context.Context, data []byte) (Position, error)
 
 	// Follow calls deliver with every entry after the position, in order and without a gap: first those that
@@ -32,7 +34,8 @@ type Broker interface {
 	//   - ctx.Err() promptly when ctx ends,
 	//   - deliver's error as soon as deliver returns one,
 	//   - an error that wraps ErrExpired when the log no longer holds what follows the position: it was trimmed,
-	//     the position is of another epoch, or it lies beyond the end of the log,
+	//     the position is of another epoch, it lies beyond the end of the log, or the log never gave it out, even
+	//     if others lie on both sides of it,
 	//   - another error when the broker cannot be reached. The caller then follows again from the last entry
 	//     that it was given.
 	//

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-//go:embed dist/live.js dist/live.mjs
+//go:embed dist/live.js dist/live.mjs dist/presence.js dist/presence.mjs
 var dist embed.FS
 
 // file is one file of the client as it is served.
@@ -20,7 +20,10 @@ type file struct {
 	etag string
 }
 
-var files = map[string]file{"live.js": load("live.js"), "live.mjs": load("live.mjs")}
+var files = map[string]file{
+	"live.js": load("live.js"), "live.mjs": load("live.mjs"),
+	"presence.js": load("presence.js"), "presence.mjs": load("presence.mjs"),
+}
 
 func load(name string) file {
 	data, err := dist.ReadFile("dist/" + name)
@@ -31,7 +34,8 @@ func load(name string) file {
 	return file{data, `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
 }
 
-// Has reports whether there is a file of this name: live.js, the classic script, or live.mjs, the ES module.
+// Has reports whether there is a file of this name: live.js, the classic script, or live.mjs, the ES module, and beside them
+// presence.js and presence.mjs: who is here, and who is editing.
 func Has(name string) bool { return files[name].data != nil }
 
 // ServeFile answers with a file of the client. Its ETag is of the content, and browsers ask each time: a new version of

@@ -35,8 +35,20 @@ func (o observedTransport) Serve(w http.ResponseWriter, r *http.Request, s trans
 	if c, ok := r.Context().Value(clientKey{}).(*Client); ok {
 		d := &drain{Session: s, of: &c.drains}
 		c.drains.add(d)
-		defer c.drains.remove(d)
+		stays := false
+		defer func() {
+			if !stays {
+				c.drains.remove(d)
+			}
+		}()
 		s = d
+		if hold := options.Hold; hold != nil {
+			options.Hold = func() func(failure error) {
+				release := hold()
+				stays = true
+				return func(failure error) { c.drains.remove(d); release(failure) }
+			}
+		}
 	}
 	o.Transport.Serve(w, r, s, options)
 }

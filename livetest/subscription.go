@@ -57,6 +57,8 @@ type Change struct {
 	Fields map[string]json.RawMessage
 	// Mutation is the id that the writer gave the write, if any.
 	Mutation string
+	// By is who made the change, as the hub's Author has it; nil when that is not known.
+	By json.RawMessage
 }
 
 // WantFields wants exactly these fields to have been sent with the change, with values whose JSON is equal. It returns c.
@@ -135,7 +137,7 @@ func (s *Subscription) Want(t testing.TB, event live.Event, key any) Change {
 		s.unexpected(t, want, e)
 	}
 	return Change{
-		Event: event, Key: e.change.Key, Row: Row(e.change.Held), Fields: e.change.Fields, Mutation: e.change.Mutation,
+		Event: event, Key: e.change.Key, Row: Row(e.change.Held), Fields: e.change.Fields, Mutation: e.change.Mutation, By: e.change.By,
 	}
 }
 

@@ -21,6 +21,7 @@
 //	live_panics_total{where}               panics of the application's funcs
 //	live_load_seconds{router}              reading or counting the rows of a list, a histogram
 //	live_load_wait_seconds{router}         waiting until a list could be read, a histogram
+//	live_unsent_total{fate}                changes and messages that the broker was not there for: queued, refused or lost
 //
 // What the hub holds:
 //
@@ -32,6 +33,8 @@
 //	live_broker_up            1, or 0 while the broker cannot be reached
 //	live_history_entries      entries of the log in memory
 //	live_history_bytes        their size
+//	live_unsent_entries       entries that wait for the broker
+//	live_unsent_bytes         their size
 //
 // Package live says of each in more detail what it means: see its constants Metric… and [live.Stats].
 package prometheus
@@ -98,6 +101,7 @@ func New(o Options) *Observer {
 		live.MetricPanics:              counter("panics_total", "where", "Panics of the application's funcs."),
 		live.MetricLoads:               histogram("load_seconds", "router", "Time that the application took to read or count the rows of a list."),
 		live.MetricLoadWaits:           histogram("load_wait_seconds", "router", "Time that a list waited until it could be read."),
+		live.MetricUnsent:              counter("unsent_total", "fate", "Changes and messages that the broker was not there for: queued, refused or lost."),
 	}}
 }
 
@@ -141,7 +145,7 @@ func (o *Observer) Collect(to chan<- prometheus.Metric) {
 
 // gauges describe what a hub holds.
 type gauges struct {
-	sessions, parked, subscriptions, queries, queued, up, entries, bytes *prometheus.Desc
+	sessions, parked, subscriptions, queries, queued, up, entries, bytes, unsentEntries, unsentBytes *prometheus.Desc
 }
 
 func newGauges(o Options) gauges {
@@ -157,11 +161,13 @@ func newGauges(o Options) gauges {
 		up:            desc("broker_up", "1, or 0 while the broker cannot be reached."),
 		entries:       desc("history_entries", "Entries of the log that are held in memory."),
 		bytes:         desc("history_bytes", "Size of the entries of the log that are held in memory."),
+		unsentEntries: desc("unsent_entries", "Entries that wait for the broker."),
+		unsentBytes:   desc("unsent_bytes", "Size of the entries that wait for the broker."),
 	}
 }
 
 func (g *gauges) all() []*prometheus.Desc {
-	return []*prometheus.Desc{g.sessions, g.parked, g.subscriptions, g.queries, g.queued, g.up, g.entries, g.bytes}
+	return []*prometheus.Desc{g.sessions, g.parked, g.subscriptions, g.queries, g.queued, g.up, g.entries, g.bytes, g.unsentEntries, g.unsentBytes}
 }
 
 func (g *gauges) collect(to chan<- prometheus.Metric, s live.Stats) {
@@ -187,4 +193,6 @@ func (g *gauges) collect(to chan<- prometheus.Metric, s live.Stats) {
 	tell(g.up, up)
 	tell(g.entries, float64(s.HistoryEntries))
 	tell(g.bytes, float64(s.HistoryBytes))
+	tell(g.unsentEntries, float64(s.UnsentEntries))
+	tell(g.unsentBytes, float64(s.UnsentBytes))
 }

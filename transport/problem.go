@@ -24,18 +24,24 @@ func WriteProblem(w http.ResponseWriter, status int, problem []byte) {
 	w.Write(append(problem[:len(problem):len(problem)], '\n')) // a copy: the problem of a frame is shared
 }
 
-// retryAfter returns the whole seconds after which the client may try again, zero if the problem does not say.
+// retryAfter returns the whole seconds after which the client may try again, zero if nobody says. Who is not there just now is asked
+// again after a second at least.
 func retryAfter(status int, problem []byte) int {
-	if status != http.StatusTooManyRequests {
+	least := 0
+	switch status {
+	case http.StatusTooManyRequests:
+	case http.StatusServiceUnavailable:
+		least = 1
+	default:
 		return 0
 	}
 	var p struct {
 		RetryAfter float64 `json:"retry_after"`
 	}
 	if json.Unmarshal(problem, &p) != nil {
-		return 0
+		return least
 	}
-	return int(math.Ceil(p.RetryAfter))
+	return max(least, int(math.Ceil(p.RetryAfter)))
 }
 
 // Unavailable answers that this transport cannot be served. With 503 a client may try the same again, with 501 it goes on to its next

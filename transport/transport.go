@@ -23,8 +23,8 @@ type Transport interface {
 	// first.
 	Accepts(r *http.Request) bool
 
-	// Serve drains the session over the request and returns when the response is complete. It closes the session when
-	// the client is gone.
+	// Serve drains the session over the request and returns when the response is complete, or earlier with Options.Hold. It closes the
+	// session when the client is gone.
 	Serve(w http.ResponseWriter, r *http.Request, s Session, o Options)
 }
 
@@ -53,6 +53,10 @@ type Options struct {
 	ReceiveTimeout time.Duration
 	// Cut ends when the hub waits for no client any more: what is being written then is cut off. Nil: never.
 	Cut context.Context
+	// Hold lets Serve return while the session goes on, on a connection that the transport has taken over, so that nothing of the request is
+	// kept for it. The transport calls it before it returns, and what it returned once the session and the connection are closed and the last of
+	// its goroutines has ended: with what one of them panicked with, if so. Nil: Serve must not return before.
+	Hold func() (release func(failure error))
 }
 
 // OnCut calls f, on a goroutine of its own, when Cut ends, unless stop was called before.
@@ -70,7 +74,7 @@ func (o Options) NextPing() time.Duration {
 	return o.PingInterval + time.Duration(rand.Int64N(2*fifth+1)-fifth)
 }
 
-// Session is one connected client as its transport sees it. Next and Poll are called by one goroutine at a time; the other methods
+// Session is one connected client as its transport sees it. Next, Park and Poll are called by one goroutine at a time; the other methods
 // by any.
 type Session interface {
 	// ID is random and names the session in logs.
@@ -91,6 +95,12 @@ type Session interface {
 	// transport's to deliver: when they are lost on the way, the client resumes from its cursors. The error is ctx's, or
 	// ErrClosed after the last frame of a closed session, or a *ClosedError where the hub ended it for a reason.
 	Next(ctx context.Context) ([]*Frame, error)
+
+	// Park leaves the session to the hub, so that no goroutine has to wait in Next: from when it reports true, nobody calls Next, and what
+	// there is to say is offered to p, until an Offer reports false or p is resumed. The frames that Next returned last must have been
+	// written. It reports false, and forgets p, when there is something to do that only Next does: then call that. P may be offered something
+	// before Park has returned.
+	Park(p Parked) bool
 
 	// Poll is one round: it waits until everything received is answered, then, if that left nothing but Quiet frames, for up to
 	// wait until there is something to say. It returns what there is, with a cursor frame at the end. Wait of zero does not
@@ -126,6 +136,19 @@ func (e *ClosedError) Error() string { return ErrClosed.Error() + ": " + e.Code 
 
 // Is makes it an ErrClosed.
 func (e *ClosedError) Is(target error) bool { return target == ErrClosed }
+
+// Parked is the connection of a stream that no goroutine drains. Its methods are called by a goroutine of the hub, which many sessions
+// share: they do not wait. They are not called after Close has returned, but one may be running then.
+type Parked interface {
+	// Offer writes what it can of the batch without waiting. It reports true when the connection has taken all of it. Otherwise the
+	// session is not parked any more: the connection keeps what is left, writes it on a goroutine of its own, and calls Next or
+	// Park then.
+	Offer(b *Batch) bool
+
+	// Resume says that there is something to do which only Next does: the session is not parked any more, and Next is to be called, on
+	// another goroutine.
+	Resume()
+}
 
 // Frame is one message to a client, encoded once and shared between sessions: nobody may modify it.
 type Frame struct {

@@ -212,3 +212,33 @@ func BenchmarkMatch(b *testing.B) {
 		}
 	})
 }
+
+// TestExcludes holds what is plain without a new predicate against the predicate.
+func TestExcludes(t *testing.T) {
+	s := todos(t)
+	filters := []string{
+		`{}`, `[]`, `{"list_id":1}`, `{"list_id":2}`, `{"list_id__ne":1}`, `{"list_id__in":[1,2]}`, `{"not":{"list_id__in":[1,2]}}`, `{"list_id":null}`,
+		`{"list_id__ne":null}`, `{"list_id":1,"done":true}`, `{"list_id":2,"done":true}`, `{"list_id":1,"done":false}`, `{"list_id__gt":5}`,
+		`[{"list_id":1},{"done":true}]`, `[{"list_id":2},{"done":false}]`, `{"list_id__in":[1,2],"title__contains":"a"}`, `{"title":"a"}`,
+		`{"list_id__in":[1,2,3,4,5,6,7,8,9,10,11]}`, `{"not":{"list_id__in":[1,2,3,4,5,6,7,8,9,10,11]},"done":true}`, `{"list_id":1,"list_id__gt":0}`,
+	}
+	other, err := where.NewSchema(where.Field{Name: "list_id", Type: where.Int})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range filters {
+		p := parse(t, s, a)
+		for _, b := range filters {
+			q := parse(t, s, b)
+			if got, want := p.Excludes(q), p.And(q).String() == "[]"; got != want {
+				t.Errorf("%s and %s: %v, want %v", a, b, got, want)
+			}
+			if n := testing.AllocsPerRun(10, func() { p.Excludes(q) }); n != 0 {
+				t.Errorf("%s and %s: %v allocations", a, b, n)
+			}
+		}
+		if !p.Excludes(parse(t, other, `{}`)) || !p.Excludes(&where.Predicate{}) {
+			t.Error("predicates of different schemas have rows in common")
+		}
+	}
+}

@@ -36,12 +36,13 @@ type Node struct {
 	Not    bool // the condition is negated; never set for OpAnd and OpOr
 	Field  int  // the field's index in the schema
 	Values []Value
+	one    [1]Value // what Values refers to while there is one: what a match reads lies together
 	Kids   []*Node
 
-	args  []any  // SQL arguments that Field.Arg gave for Values; nil without Arg
-	fold  folded // OpIContains: the operand, prepared
-	label string // the name under which the condition stands in an object: "title__contains"
-	text  string // canonical JSON of the filter
+	args  []any   // SQL arguments that Field.Arg gave for Values; nil without Arg
+	fold  *folded // OpIContains: the operand, prepared
+	label string  // the name under which the condition stands in an object: "title__contains"
+	text  string  // canonical JSON of the filter
 }
 
 // item is a value with the argument that Field.Arg made of it.
@@ -85,13 +86,11 @@ func in(s *Schema, field int, items []item, not bool) *Node {
 		n.write(name, lookupIn, string(append(list, ']')))
 	case not:
 		// "ne" says the negation itself.
-		n.label = name + "__" + lookupNe.String()
-		n.text = object(n.label, value.String())
+		n.name(name+"__"+lookupNe.String(), value.String())
 	case value.kind == Opaque && (value.text[0] == '{' || value.text[0] == '['):
 		n.write(name, lookupEq, value.String()) // a bare object would be one of lookups
 	default:
-		n.label = name
-		n.text = object(name, value.String())
+		n.name(name, value.String())
 	}
 	return n
 }
@@ -101,14 +100,17 @@ func comparison(s *Schema, field int, op Op, it item, not bool) *Node {
 	n := &Node{Op: op, Field: field, Not: not}
 	n.setItems([]item{it}, s.fields[field].Arg != nil)
 	if op == OpIContains {
-		n.fold = fold(it.value.text)
+		f := fold(it.value.text)
+		n.fold = &f
 	}
 	n.write(s.fields[field].Name, opLookups[op], it.value.String())
 	return n
 }
 
 func (n *Node) setItems(items []item, withArgs bool) {
-	n.Values = make([]Value, len(items))
+	if n.Values = n.one[:]; len(items) > 1 {
+		n.Values = make([]Value, len(items))
+	}
 	for i, it := range items {
 		n.Values[i] = it.value
 	}
@@ -133,16 +135,23 @@ func (n *Node) items() []item {
 
 // write sets the label and the text of a condition that is said by one lookup.
 func (n *Node) write(field string, l lookup, value string) {
-	n.label = field + "__" + l.String()
-	n.text = object(n.label, value)
+	n.name(field+"__"+l.String(), value)
 	if n.Not {
 		n.text = `{"not":` + n.text + `}`
 		n.label = ""
 	}
 }
 
+// name writes a condition as the object's member. The label is a part of the text where it stands there as it is.
+func (n *Node) name(label, value string) {
+	n.label, n.text = label, object(label, value)
+	if strings.HasPrefix(n.text[len(`{"`):], label) {
+		n.label = n.text[len(`{"`):][:len(label)]
+	}
+}
+
 func object(name, value string) string {
-	b := appendString([]byte{'{'}, name)
+	b := appendString(append(make([]byte, 0, 64), '{'), name)
 	return string(append(append(append(b, ':'), value...), '}'))
 }
 

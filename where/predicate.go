@@ -18,6 +18,51 @@ func (p *Predicate) And(q *Predicate) *Predicate {
 	return &Predicate{schema: p.schema, root: combine(p.schema, OpAnd, []*Node{p.root, q.root})}
 }
 
+// Excludes tells whether it is plain that no row matches both: whether And would be a predicate that matches nothing. It does not
+// allocate.
+func (p *Predicate) Excludes(q *Predicate) bool {
+	if p.schema != q.schema || p.root == nil || q.root == nil {
+		return true
+	}
+	for _, n := range [...]*Node{p.root, q.root} {
+		if everything, is := n.constant(); is && !everything {
+			return true
+		}
+	}
+	for _, a := range p.root.all() {
+		for _, b := range q.root.all() {
+			if a.Op == OpIn && b.Op == OpIn && a.Field == b.Field && a.excludes(b) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// all returns the conditions that must all be met.
+func (n *Node) all() []*Node {
+	if n.Op == OpAnd {
+		return n.Kids
+	}
+	return []*Node{n}
+}
+
+// excludes tells whether no value meets both of two conditions of one field, each "one of a set" or "none of a set".
+func (n *Node) excludes(m *Node) bool {
+	if n.Not {
+		n, m = m, n
+	}
+	if n.Not {
+		return false
+	}
+	for _, v := range n.Values {
+		if m.has(v) != m.Not {
+			return false
+		}
+	}
+	return true
+}
+
 // Match tells whether the row matches. It does not allocate.
 func (p *Predicate) Match(r Row) bool {
 	return p.root != nil && p.root.match(r, nil)

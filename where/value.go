@@ -54,6 +54,28 @@ func (v Value) Compare(w Value) int {
 	return strings.Compare(v.text, w.text)
 }
 
+// Number returns what tells v from the other values of a Bool, Int, Float or Time field, in an order that is Compare's: for
+// building an index over values. It is 0 for values of other fields, and for null.
+func (v Value) Number() uint64 {
+	const sign = 1 << 63
+	switch v.kind {
+	case Bool:
+		return v.bits
+	case Int, Time:
+		return v.bits ^ sign
+	case Float:
+		if v.bits&sign != 0 {
+			return ^v.bits
+		}
+		return v.bits | sign
+	}
+	return 0
+}
+
+// Text returns what tells v from the other values of a Text or Opaque field: the text, whose order is Compare's, or the canonical
+// JSON. It is empty for values of other fields, and for null.
+func (v Value) Text() string { return v.text }
+
 // AppendJSON appends the value's canonical JSON to b: the same text for equal values of a field.
 func (v Value) AppendJSON(b []byte) []byte {
 	switch v.kind {

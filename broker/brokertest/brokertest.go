@@ -44,46 +44,61 @@ type Harness struct {
 	// and returns when b answers again. Calls that are under way may fail. Nil means that b has no server; the
 	// case is skipped.
 	Restart func(t testing.TB, b broker.Broker)
+
+	// Away makes the server of b one that cannot be reached (it is stopped, frozen, or cut off) until back is called, which
+	// returns when it can be reached again, with its data. Back is called once, unless the test ends before. Nil means
+	// that b has no server; the case is skipped.
+	Away func(t testing.TB, b broker.Broker) (back func())
+	// Second returns another broker on the log of b, which shares nothing else with it, as another process would have it.
+	// Nil means that the log is not shared; the cases are skipped.
+	Second func(t testing.TB, b broker.Broker) broker.Broker
 }
 
 // check is one case: it works on a fresh broker and returns an error that quotes what was broken. Cases return errors,
 // and do not fail a test, so that the suite's own tests can see them fail.
 type check struct {
-	name string
-	run  func(l *lab) error
+	name  string
+	run   func(l *lab) error
+	needs func(h Harness) bool // whether the harness has what the case needs; nil: it always has
 }
 
 func checks() []check {
 	return []check{
-		{"Head of an empty log", checkEmptyHead},
-		{"Head follows Append", checkHead},
-		{"positions increase", checkPositionsIncrease},
-		{"one order for all", checkOneOrder},
-		{"Follow from zero", checkFromZero},
-		{"Follow from every position", checkFromEveryPosition},
-		{"Follow from Head", checkFromHead},
-		{"back-fill becomes live", checkBackfillBecomesLive},
-		{"stop anywhere and follow again", checkStopAnywhere},
-		{"empty data", checkEmptyData},
-		{"large data", checkLargeData},
-		{"data is copied", checkDataIsCopied},
-		{"data may be kept", checkDataMayBeKept},
-		{"deliver's error", checkDeliverError},
-		{"cancelled before", checkCancelledBefore},
-		{"cancelled while waiting", checkCancelledWaiting},
-		{"cancelled in deliver", checkCancelledInDeliver},
-		{"trimmed", checkTrimmed},
-		{"trimmed to nothing", checkTrimmedToNothing},
-		{"beyond the end", checkBeyondTheEnd},
-		{"zero never expires", checkZeroNeverExpires},
-		{"new epoch", checkNewEpoch},
-		{"new epoch under a follower", checkNewEpochUnderFollower},
-		{"slow follower", checkSlow},
-		{"slow follower and Trim", checkSlowAndTrimmed},
-		{"many entries", checkMany},
-		{"restart", checkRestart},
+		{name: "Head of an empty log", run: checkEmptyHead},
+		{name: "Head follows Append", run: checkHead},
+		{name: "positions increase", run: checkPositionsIncrease},
+		{name: "one order for all", run: checkOneOrder},
+		{name: "Follow from zero", run: checkFromZero},
+		{name: "Follow from every position", run: checkFromEveryPosition},
+		{name: "Follow from Head", run: checkFromHead},
+		{name: "back-fill becomes live", run: checkBackfillBecomesLive},
+		{name: "stop anywhere and follow again", run: checkStopAnywhere},
+		{name: "empty data", run: checkEmptyData},
+		{name: "large data", run: checkLargeData},
+		{name: "data is copied", run: checkDataIsCopied},
+		{name: "data may be kept", run: checkDataMayBeKept},
+		{name: "deliver's error", run: checkDeliverError},
+		{name: "cancelled before", run: checkCancelledBefore},
+		{name: "cancelled while waiting", run: checkCancelledWaiting},
+		{name: "cancelled in deliver", run: checkCancelledInDeliver},
+		{name: "trimmed", run: checkTrimmed},
+		{name: "trimmed to nothing", run: checkTrimmedToNothing},
+		{name: "beyond the end", run: checkBeyondTheEnd},
+		{name: "exact positions", run: checkExactPositions},
+		{name: "zero never expires", run: checkZeroNeverExpires},
+		{name: "new epoch", run: checkNewEpoch},
+		{name: "new epoch under a follower", run: checkNewEpochUnderFollower},
+		{name: "slow follower", run: checkSlow},
+		{name: "slow follower and Trim", run: checkSlowAndTrimmed},
+		{name: "many entries", run: checkMany},
+		{name: "restart", run: checkRestart, needs: func(h Harness) bool { return h.Restart != nil }},
+		{name: "away", run: checkAway, needs: func(h Harness) bool { return h.Away != nil }},
+		{name: "two instances", run: checkTwoInstances, needs: hasSecond},
+		{name: "two instances and a new epoch", run: checkTwoInstancesNewEpoch, needs: hasSecond},
 	}
 }
+
+func hasSecond(h Harness) bool { return h.Second != nil }
 
 // Run runs every case as a subtest of t, each with a broker of its own.
 func Run(t *testing.T, h Harness) {
@@ -92,8 +107,8 @@ func Run(t *testing.T, h Harness) {
 		t.Fatal("brokertest: Harness needs New, Trim and NewEpoch")
 	}
 	for _, c := range checks() {
-		if c.name == "restart" && h.Restart == nil {
-			continue // the broker has no server that could be restarted
+		if c.needs != nil && !c.needs(h) {
+			continue // the broker has no server, or nobody else on its log
 		}
 		t.Run(c.name, func(t *testing.T) {
 			if err := runCheck(t, h, c); err != nil {

@@ -22,6 +22,7 @@ func memoryHarness() Harness {
 func TestRun(t *testing.T) {
 	h := memoryHarness()
 	h.Many = 5000
+	h.Second = func(_ testing.TB, b broker.Broker) broker.Broker { return b }
 	Run(t, h)
 }
 
@@ -41,7 +42,7 @@ func TestSentencesAreTheContract(t *testing.T) {
 	for _, sentence := range []string{
 		oneOrder, allOrExpired, appendIncreases, appendFailed, appendCopies, appendTooLarge, followInOrder,
 		followCancelled, followDeliver, followExpired, followAgain, zeroPosition, deliverOneAtATime, deliverKeeps,
-		headNewest, headEmpty,
+		headNewest, headEmpty, away,
 	} {
 		if !strings.Contains(contract, sentence) {
 			t.Errorf("the documentation of package broker does not say %q", sentence)

@@ -9,6 +9,8 @@ import (
 
 // The contract, sentence by sentence, in the words of package broker; a test holds them to it.
 const (
+	away = "While the log cannot be reached, Append and Head fail, at the latest promptly after their context has ended."
+
 	oneOrder = "entries have one total order that every reader sees"
 
 	allOrExpired = "a reader that asks for what follows a position either gets all of it or is told [ErrExpired]"
@@ -16,11 +18,13 @@ const (
 	appendIncreases = "Append adds data to the end of the log and returns its position, " +
 		"which is greater than every position that an earlier Append returned."
 
-	appendFailed = "When Append fails the entry may or may not be in the log; the caller may append it again."
+	appendFailed = "When Append fails the entry may or may not be in the log; the caller may append it again; " +
+		"the broker by itself adds it once."
 
 	appendCopies = "The broker does not keep a reference to data after Append has returned, unless it owns a copy."
 
-	appendTooLarge = "Data larger than the broker's limit is refused with an error that wraps ErrTooLarge."
+	appendTooLarge = "Data larger than the broker's limit is refused with an error that wraps ErrTooLarge, " +
+		"and whose text names both sizes."
 
 	followInOrder = "Follow calls deliver with every entry after the position, in order and without a gap: " +
 		"first those that the log holds, then new ones as they are appended, in batches of one or more."
@@ -30,7 +34,8 @@ const (
 	followDeliver = "deliver's error as soon as deliver returns one"
 
 	followExpired = "an error that wraps ErrExpired when the log no longer holds what follows the position: " +
-		"it was trimmed, the position is of another epoch, or it lies beyond the end of the log"
+		"it was trimmed, the position is of another epoch, it lies beyond the end of the log, " +
+		"or the log never gave it out, even if others lie on both sides of it"
 
 	followAgain = "another error when the broker cannot be reached. " +
 		"The caller then follows again from the last entry that it was given."

@@ -3,6 +3,8 @@ package brokertest
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/swampline/live/broker"
 )
@@ -31,8 +33,14 @@ func checkLargeData(l *lab) error {
 		}
 		want = append(want, e)
 	}
-	if _, err := l.append(pattern(l.h.MaxEntry+1, 9)); !errors.Is(err, broker.ErrTooLarge) {
+	_, err := l.append(pattern(l.h.MaxEntry+1, 9))
+	if !errors.Is(err, broker.ErrTooLarge) {
 		return broken(appendTooLarge, "the largest entry is %d bytes, and one more returned %q", l.h.MaxEntry, text(err))
+	}
+	for _, size := range []int{l.h.MaxEntry, l.h.MaxEntry + 1} {
+		if !strings.Contains(err.Error(), strconv.Itoa(size)) {
+			return broken(appendTooLarge, "the text is %q, without %d", err, size)
+		}
 	}
 	head, err := l.head()
 	if err != nil {

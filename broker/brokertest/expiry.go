@@ -86,6 +86,45 @@ func checkBeyondTheEnd(l *lab) error {
 	return nil
 }
 
+// checkExactPositions names positions beside those that exist. A server that lost what it had acknowledged gives the same
+// offsets out again for other entries: who saw the lost ones must be told, so nothing near a position will do.
+func checkExactPositions(l *lab) error {
+	base, err := l.head()
+	if err != nil {
+		return err
+	}
+	all, err := l.fill(10)
+	if err != nil {
+		return err
+	}
+	real := map[broker.Position]bool{base: true}
+	for _, e := range all {
+		real[e.Position] = true
+	}
+	forged := func(p broker.Position) error {
+		for _, q := range []broker.Position{
+			{Epoch: p.Epoch, Major: p.Major, Minor: p.Minor + 1},
+			{Epoch: p.Epoch, Major: p.Major, Minor: p.Minor ^ 1},
+			{Epoch: p.Epoch, Major: p.Major, Minor: p.Minor ^ 1<<31},
+		} {
+			if real[q] {
+				continue
+			}
+			if err := l.follow(q, nil).expires(); err != nil {
+				return fmt.Errorf("%w; the log gave out %+v, and was asked for what follows %+v", err, p, q)
+			}
+		}
+		return nil
+	}
+	for _, p := range []broker.Position{base, all[0].Position, all[4].Position, all[9].Position} {
+		if err := forged(p); err != nil {
+			return err
+		}
+	}
+	l.trim(0) // the head is known even now
+	return forged(all[9].Position)
+}
+
 func checkZeroNeverExpires(l *lab) error {
 	zero := func(want []broker.Entry) error {
 		f := l.follow(broker.Position{}, nil)

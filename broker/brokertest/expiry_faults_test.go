@@ -56,6 +56,20 @@ var expiryFaults = []fault{
 			return b.Broker.Follow(ctx, after, deliver)
 		}
 	}},
+	{"the minor word is not looked at", "exact positions", followExpired, func(_ testing.TB, b *bent) {
+		b.follow = func(ctx context.Context, after broker.Position, deliver deliverFunc) error {
+			after.Minor = 0
+			return b.Broker.Follow(ctx, after, deliver)
+		}
+	}},
+	{"who named the head is not looked at", "exact positions", followExpired, func(_ testing.TB, b *bent) {
+		b.follow = func(ctx context.Context, after broker.Position, deliver deliverFunc) error {
+			if head, _ := b.Broker.Head(ctx); after.Major == head.Major {
+				after = head
+			}
+			return b.Broker.Follow(ctx, after, deliver)
+		}
+	}},
 	{"zero is before the first of all", "zero never expires", zeroPosition, func(_ testing.TB, b *bent) {
 		b.follow = func(ctx context.Context, after broker.Position, deliver deliverFunc) error {
 			if after.IsZero() {

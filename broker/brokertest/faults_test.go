@@ -183,6 +183,15 @@ var dataFaults = []fault{
 			return p, err
 		}
 	}},
+	{"too large does not say how large", "large data", appendTooLarge, func(_ testing.TB, b *bent) {
+		b.append = func(ctx context.Context, data []byte) (broker.Position, error) {
+			p, err := b.Broker.Append(ctx, data)
+			if errors.Is(err, broker.ErrTooLarge) {
+				err = broker.ErrTooLarge
+			}
+			return p, err
+		}
+	}},
 	{"what is refused takes a position", "large data", headNewest, func(_ testing.TB, b *bent) {
 		b.append = func(ctx context.Context, data []byte) (broker.Position, error) {
 			p, err := b.Broker.Append(ctx, data)

@@ -80,7 +80,7 @@ func checkFromHead(l *lab) error {
 // checkBackfillBecomesLive starts followers, from zero and from the head of the moment, again and again while writers
 // write: where what was held ends and what is new begins, nothing may be lost or come twice.
 func checkBackfillBecomesLive(l *lab) error {
-	const n, every = 1000, 50
+	const n, every = 400, 40
 	milestone := make(chan struct{})
 	writers := l.write(2, n, func(writer, i int) {
 		if writer == 0 && i%every == every-1 {

@@ -23,6 +23,7 @@ type lab struct {
 	newest    broker.Position // the greatest position of this epoch that an Append returned
 	followers []*follower
 	writers   sync.WaitGroup
+	beside    []*lab // of other brokers on the same log
 }
 
 func newLab(t testing.TB, h Harness) *lab {
@@ -31,9 +32,21 @@ func newLab(t testing.TB, h Harness) *lab {
 	return l
 }
 
+// second returns a lab of another broker on the same log, which is closed with this one.
+func (l *lab) second() *lab {
+	s := &lab{t: l.t, h: l.h, b: l.h.Second(l.t, l.b), ctx: l.ctx, cancel: l.cancel}
+	l.beside = append(l.beside, s)
+	return s
+}
+
 // close ends what still runs, and says so when it does not end.
 func (l *lab) close() error {
 	l.cancel()
+	for _, s := range l.beside {
+		if err := s.close(); err != nil {
+			return err
+		}
+	}
 	for _, f := range l.followers {
 		if err := f.wait(followCancelled); err != nil {
 			return err

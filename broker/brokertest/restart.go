@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/swampline/live/broker"
@@ -36,14 +37,19 @@ func checkRestart(l *lab) error {
 		return err
 	}
 	acked = append(acked, end)
-	var s sitting
+	return l.finish(read).check(acked, nil)
+}
+
+// finish returns what a reader was given that resumes until the end, which was appended. One that does not come to it is
+// cancelled.
+func (l *lab) finish(read <-chan sitting) sitting {
 	select {
-	case s = <-read:
+	case s := <-read:
+		return s
 	case <-time.After(l.h.Patience):
 		l.cancel()
-		s = <-read
+		return <-read
 	}
-	return s.check(acked)
 }
 
 // writeThroughRestart appends n entries and restarts the server when half of them are written.
@@ -127,28 +133,47 @@ func resume(l *lab, last broker.Position) (s sitting) {
 	}
 }
 
-// check holds what the reader was given against what was acknowledged.
-func (s sitting) check(acked []broker.Entry) error {
-	sent, at := make(map[string]bool), make(map[broker.Position]bool)
-	for _, e := range acked {
-		sent[string(e.Data)], at[e.Position] = true, true
-	}
-	var got []broker.Entry
-	for i, e := range s.entries {
-		if i > 0 && !e.Position.After(s.entries[i-1].Position) {
-			return broken(followInOrder, "across a restart %s came after %s", show(e), show(s.entries[i-1]))
-		}
-		if at[e.Position] {
-			got = append(got, e)
-		} else if !sent[string(e.Data)] {
-			return broken(followInOrder, "across a restart came %s, which nobody appended", show(e))
-		}
+// check holds what the reader was given against what was acknowledged. Of what failed, and was not tried again, each may have
+// come once.
+func (s sitting) check(acked []broker.Entry, failed [][]byte) error {
+	got, err := s.acknowledged(acked, failed)
+	if err != nil {
+		return err
 	}
 	if errors.Is(s.err, broker.ErrExpired) {
-		return compare(allOrExpired, acked[:min(len(acked), len(got))], got)
+		return prefix(acked, got)
 	}
 	if err := compare(followAgain, acked, got); err != nil || s.err == nil {
 		return err
 	}
 	return broken(followAgain, "the reader ended with %q", text(s.err))
+}
+
+// acknowledged returns those of the entries that the reader was given that were acknowledged. It is an error when they came out
+// of order, or when one came that nobody appended, or that was appended once and came twice.
+func (s sitting) acknowledged(acked []broker.Entry, failed [][]byte) (got []broker.Entry, err error) {
+	at, left := make(map[broker.Position]bool), make(map[string]int) // left: how often it may come without a position
+	for _, e := range acked {
+		at[e.Position], left[string(e.Data)] = true, math.MaxInt
+	}
+	for _, data := range failed {
+		left[string(data)] = 1
+	}
+	for i, e := range s.entries {
+		if i > 0 && !e.Position.After(s.entries[i-1].Position) {
+			return nil, broken(followInOrder, "across a restart %s came after %s", show(e), show(s.entries[i-1]))
+		}
+		n, known := left[string(e.Data)]
+		switch {
+		case at[e.Position]:
+			got = append(got, e)
+		case !known:
+			return nil, broken(followInOrder, "across a restart came %s, which nobody appended", show(e))
+		case n == 0:
+			return nil, broken(appendFailed, "%s was appended once, and came twice", show(e))
+		default:
+			left[string(e.Data)]--
+		}
+	}
+	return got, nil
 }

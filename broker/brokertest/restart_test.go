@@ -74,7 +74,7 @@ func TestRestart(t *testing.T) {
 				}
 				s.restart(t)
 			}
-			if err := runCheck(t, h, check{"restart", checkRestart}); err != nil {
+			if err := runCheck(t, h, check{name: "restart", run: checkRestart}); err != nil {
 				t.Error(err)
 			}
 		})

@@ -37,9 +37,11 @@ export interface Env {
   random(): number;
   /** A UUID of version 7. */
   uuid(): string;
-  /** Calls f at each event "online" or "visibilitychange"; what it returns ends that. */
+  /** Calls f at each event of this name, of the window, or "visibilitychange" of the document; what it returns ends that. */
   on(event: string, f: () => void): () => void;
   hidden(): boolean;
+  /** Calls f once, when the next frame is about to be painted; where none is, when a quarter of a second or, outside of browsers, the turn is over. */
+  frame(f: () => void): void;
 }
 
 export interface Options {
@@ -73,6 +75,10 @@ export interface Problem {
   /** Seconds: nothing was done, and it may be asked again after that time. */
   retry_after?: number;
   current?: { key: string; version?: number | string; fields: Record<string, unknown> };
+  /** On a conflict, where it is known: the fields that changed since the caller's version, by which version and by whom. */
+  changed?: Record<string, { version?: number | string; by?: unknown }>;
+  /** On a conflict of an update with a base: the fields that were written and are no longer what they were. */
+  conflicts?: string[];
 }
 
 /** The state of the connection. Each is a new frozen object. */
@@ -97,6 +103,10 @@ export interface LiveErrorLike extends Error {
   readonly errors: Readonly<Record<string, readonly string[]>>;
   /** On a conflict: the row as it is now. */
   readonly current: Problem["current"];
+  /** And which fields changed since, and by whom, where the server knows. */
+  readonly changed: Problem["changed"];
+  /** And which of the fields that were written with a base are no longer what they were. */
+  readonly conflicts: Problem["conflicts"];
 }
 
 /** What a list or a channel is: waiting for its first answer, living, or ended (by the server with an error, or by close). */
@@ -111,6 +121,8 @@ export interface RowChange<Op extends string> {
   key: string;
   cursor: string;
   mutation?: string;
+  /** What the application says of who made the change, where it says that. */
+  by?: unknown;
 }
 
 /** One thing that happened to a list: a change of the protocol with the whole row that it leaves, or a new start. */
@@ -163,6 +175,8 @@ export interface List<T, C = Partial<T>, U = Partial<T>> {
   /** Asks the server for the rows once, without a subscription; and for what they relate to, where the list includes that. */
   fetch(): Promise<readonly T[]>;
   key(row: T): string | undefined;
+  /** The version of a row that a list showed or a call returned: a number, if the model has versions. */
+  version(row: T): number | string | undefined;
   /** Whether the row shows a write that the server has not answered yet. */
   pending(row: T): boolean;
 }
@@ -192,6 +206,8 @@ export interface CallOptions<In = unknown> {
   /** The version that the caller saw of it. */
   version?: number;
   data?: In;
+  /** Of an update: the values that the caller saw of what he writes. Where they are still so another version is no conflict. */
+  base?: object;
 }
 
 /** Whether the caller sees a row in a list, and why. */
@@ -310,6 +326,8 @@ export declare class LiveError extends Error implements LiveErrorLike {
   readonly detail: string;
   readonly errors: Record<string, string[]>;
   readonly current: Problem["current"];
+  readonly changed: Problem["changed"];
+  readonly conflicts: Problem["conflicts"];
 }
 
 /** The key of a row that a list showed or a call returned. */

@@ -1,6 +1,5 @@
 // A channel: a stream of messages that belong to no row.
 
-import type { Client } from "./client.ts";
 import { guard, quiet } from "./error.ts";
 import { Feed } from "./feed.ts";
 import type { Channel, Stop } from "./types.ts";
@@ -10,15 +9,10 @@ import type { DataMessage, SnapshotMessage, SubscribeMessage } from "./wire.ts";
 type Heard<V> = (value: V, cursor: string) => void;
 
 export class ChannelFeed<M> extends Feed implements Channel<M> {
-  private _channel: string;
+  protected override _keep = 0;
   private _listeners = new Set<Heard<M>>();
   private _resyncs = new Set<Heard<string>>();
   private _news: (() => void)[] = [];
-
-  constructor(client: Client, name: string, channel: string) {
-    super(client, name);
-    this._channel = channel;
-  }
 
   on(f: Heard<M>): Stop {
     return this._listen(this._listeners, f);
@@ -32,7 +26,7 @@ export class ChannelFeed<M> extends Feed implements Channel<M> {
     return quiet(new Promise<void>((resolve, reject) => {
       const client = this._client;
       client._calls._add({
-        _message: { type: "publish", id: client._nextID(), channel: this._channel, data: message },
+        _message: { type: "publish", id: client._nextID(), channel: this._of, data: message },
         _done: () => resolve(),
         _fail: reject,
         // A message said twice is worse than one that the application knows it may have to repeat.
@@ -42,7 +36,7 @@ export class ChannelFeed<M> extends Feed implements Channel<M> {
   }
 
   override _subscribe(): SubscribeMessage {
-    return { type: "subscribe", id: this._id, channel: this._channel, ...(this._cursor && { cursor: this._cursor }) };
+    return { type: "subscribe", id: this._id, channel: this._of, ...(this._cursor && { cursor: this._cursor }) };
   }
 
   override _start(m: SnapshotMessage): void {

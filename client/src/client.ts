@@ -12,10 +12,12 @@ import { Http } from "./http.ts";
 import { ListFeed, type ListSpec } from "./list.ts";
 import { fromWire, rowsOf } from "./rows.ts";
 import { Status } from "./status.ts";
-import type { AnyLive, CallOptions, Channel, Count, Env, Explanation, Key, List, ListOptions, Memory, Options, Where } from "./types.ts";
+import type { Core, More } from "./hook.ts";
+import type { AnyLive, CallOptions, Channel, Count, Env, Explanation, Key, ListOptions, Memory, Options, Where } from "./types.ts";
 import type { ClientMessage, ResultMessage } from "./wire.ts";
 
-export class Client implements AnyLive {
+export class Client implements AnyLive, Core {
+  hook: Core["hook"];
   status: Status;
   _options: Options;
   _env: Env;
@@ -32,6 +34,8 @@ export class Client implements AnyLive {
   _closed = false;
   private _id = 0;
   private _news = new Set<Feed>();
+  /** They will be looked at, when the turn is over or with the next frame. */
+  private _due = false;
   private _asked: { _id: number; _at: number } | undefined;
 
   constructor(url: string, options: Options) {
@@ -39,26 +43,27 @@ export class Client implements AnyLive {
     this._env = environment(options.env);
     this._memory = memory(options.transport ? null : options.storage);
     this._http = new Http(url, options);
+    this.hook = { env: this._env, options, url: this._http._href };
     this._WebSocket = options.WebSocket ?? globalThis.WebSocket;
     this.status = this._status = new Status();
     this._calls = new Calls(this);
     this._connection = new Connection(this);
   }
 
-  list<T extends object>(router: string, { where, order, limit, include }: ListOptions = {}): List<T> {
+  list<T extends object>(router: string, { where, order, limit, include }: ListOptions = {}, more?: More): ListFeed<T> {
     const options: ListSpec = copy({ where, order: order?.toString() || undefined, limit, include });
-    const name = canonical(["list", router, options]);
-    return this._feed(name, () => new ListFeed<T>(this, name, router, options));
+    const name = canonical(["list", router, options, more?.()]);
+    return this._feed(name, () => new ListFeed<T>(this, name, router, more, options));
   }
 
-  count(router: string, { where }: { where?: Where } = {}): Count {
+  count(router: string, { where }: { where?: Where } = {}, more?: More): Count {
     const options = copy({ where });
-    const name = canonical(["count", router, options]);
-    return this._feed(name, () => new CountFeed(this, name, router, options.where));
+    const name = canonical(["count", router, options, more?.()]);
+    return this._feed(name, () => new CountFeed(this, name, router, () => ({ ...options, ...more?.() })));
   }
 
-  call(router: string, verb: string, { key, version, data }: CallOptions = {}): Promise<any> {
-    const message = { router, verb, key: key === undefined ? key : String(key), version, data };
+  call(router: string, verb: string, { key, version, data, base }: CallOptions = {}): Promise<any> {
+    const message = { router, verb, key: key === undefined ? key : String(key), version, data, base };
     return this._ask(message, m => ("data" in m ? m.data : m.row ? fromWire(m.row).fields : m.rows && rowsOf(m)), !/^(list|get)$/.test(verb));
   }
 
@@ -131,16 +136,20 @@ export class Client implements AnyLive {
     if (this._asked?._id === id) this._status._set({ lag: Math.round(this._env.now() - this._asked._at) });
   }
 
-  /** The feed has news. All that happens in one turn is told together. */
+  /** The feed has news. All that happens in one turn is told together; and what happens soon after news were told, with the next frame. */
   _dirty(feed: Feed): void {
-    if (!this._news.size) {
-      soon(() => {
-        const news = [...this._news];
-        this._news.clear();
-        for (const f of news) f._notify();
-      });
-    }
     this._news.add(feed);
+    if (!this._due) {
+      this._due = true;
+      soon(() => this._tell());
+    }
+  }
+
+  private _tell(): void {
+    const news = this._news;
+    this._news = new Set();
+    if ((this._due = !!news.size)) this._env.frame(() => this._tell());
+    for (const f of news) f._notify();
   }
 
   private _feed<F extends Feed>(name: string, make: () => F): F {

@@ -39,6 +39,8 @@ export class Connection {
   /** The link in use: it has said hello and not broken. */
   _link: Link | undefined;
   private _client: Client;
+  /** Under which the memory has the name of the transport that got through. */
+  private _key: string;
   private _names: readonly TransportName[];
   /** The place in _names of the link in use, and of the one tried now or next. */
   private _at = 0;
@@ -60,6 +62,7 @@ export class Connection {
     this._client = client;
     const { transport, transports } = client._options;
     const names: readonly TransportName[] = transport ? [transport] : transports ?? ["websocket", "sse", "longpoll", "shortpoll"];
+    this._key = "live " + client._http._place;
     this._names = names.filter(n => n !== "websocket" || client._WebSocket);
     if (!this._names.length) throw new TypeError("live: no transport");
     this._at = this._trying = Math.max(0, this._names.indexOf(client._memory.getItem(this._key) as TransportName));
@@ -142,10 +145,6 @@ export class Connection {
     for (const timer of [this._deadline, this._retry, this._better, this._stable]) _env.clearTimeout(timer);
     for (const link of [this._link, this._next]) link?._close();
     this._link = this._next = undefined;
-  }
-
-  private get _key(): string {
-    return "live " + this._client._http._place;
   }
 
   private _open(place: number): void {

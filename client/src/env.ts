@@ -1,5 +1,6 @@
 // The surroundings: time, chance and events of the browser, each replaceable by a test.
 
+import { soon } from "./error.ts";
 import type { Env, Memory } from "./types.ts";
 
 export function environment(over: Partial<Env> = {}): Env {
@@ -10,11 +11,17 @@ export function environment(over: Partial<Env> = {}): Env {
     random: Math.random,
     uuid: () => uuid7(env.now(), env.random),
     on(event, f) {
-      const target: Partial<EventTarget> | undefined = event === "online" ? globalThis : globalThis.document;
+      const target: Partial<EventTarget> | undefined = event === "visibilitychange" ? globalThis.document : globalThis;
       target?.addEventListener?.(event, f);
       return () => target?.removeEventListener?.(event, f);
     },
     hidden: () => !!globalThis.document?.hidden,
+    frame(f) {
+      if (!globalThis.requestAnimationFrame) return soon(f);
+      // A tab that is hidden has no frames, nor has a part of the page that is out of sight.
+      const both = () => (cancelAnimationFrame(frame), clearTimeout(timer), f());
+      const frame = requestAnimationFrame(both), timer = setTimeout(both, 250);
+    },
     ...over,
   };
   return env;

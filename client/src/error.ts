@@ -8,6 +8,8 @@ export class LiveError extends Error implements LiveErrorLike {
   readonly detail: string;
   readonly errors: Record<string, string[]>;
   readonly current: Problem["current"];
+  readonly changed: Problem["changed"];
+  readonly conflicts: Problem["conflicts"];
   /** Milliseconds after which to ask again, for nothing was done; NaN if the server did not say. */
   _wait: number;
 
@@ -20,6 +22,8 @@ export class LiveError extends Error implements LiveErrorLike {
     this.detail = detail;
     this.errors = problem.errors || {};
     this.current = problem.current;
+    this.changed = problem.changed;
+    this.conflicts = problem.conflicts;
     this._wait = 1000 * parseFloat(problem.retry_after as never);
   }
 }

@@ -1,7 +1,8 @@
 // A feed is what a list and a channel have in common: one subscription on the wire, held open while somebody listens.
 
 import type { Client } from "./client.ts";
-import { LiveError } from "./error.ts";
+import { LiveError, guard } from "./error.ts";
+import type { More } from "./hook.ts";
 import type { FeedStatus, Problem, Stop } from "./types.ts";
 import type { DataMessage, SnapshotMessage, SubscribeMessage } from "./wire.ts";
 import type { Window } from "./window.ts";
@@ -23,15 +24,22 @@ export abstract class Feed {
   _client: Client;
   /** What is equal for two feeds that may share one subscription. */
   _name: string;
+  /** The router or channel. */
+  _of: string;
   /** How long rows and cursor are kept after the wire subscription ended, for a listener who comes back. */
-  protected _keep = 0;
+  protected _keep = 60_000;
+  protected _more: More | undefined;
+  /** Each tells a listener what is other than when it told him last. */
+  private _followers = new Set<() => void>();
   private _holders = 0;
   private _failures = 0;
   private _timer: unknown;
 
-  constructor(client: Client, name: string) {
+  constructor(client: Client, name: string, of: string, more?: More) {
     this._client = client;
     this._name = name;
+    this._of = of;
+    this._more = more;
   }
 
   get status(): FeedStatus {
@@ -44,7 +52,9 @@ export abstract class Feed {
   /** Takes a snapshot or resync. */
   abstract _start(m: SnapshotMessage): void;
   /** Tells the listeners what happened since the last time. */
-  abstract _notify(): void;
+  _notify(): void {
+    for (const tell of this._followers) tell();
+  }
   /** The cursor moved, or never will again. */
   _moved(): void {}
   /** What follows the cursor comes next. */
@@ -86,6 +96,18 @@ export abstract class Feed {
       all.delete(listener);
       release();
     };
+  }
+
+  /** Tells f the first two of the values now, and when any of them is another one. */
+  protected _follow(f: (a: any, b: any) => void, values: () => unknown[]): Stop {
+    let was: unknown[] = [];
+    const tell = () => {
+      const now = values();
+      if (now.some((v, i) => v !== was[i])) guard(f, (was = now)[0], now[1]);
+    };
+    const off = this._listen(this._followers, tell);
+    tell();
+    return off;
   }
 
   /** The server answered: the subscription lives. */

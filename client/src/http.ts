@@ -7,27 +7,23 @@ import { lines, type ClientMessage } from "./wire.ts";
 export const NDJSON = "application/x-ndjson", EVENTS = "text/event-stream";
 
 export class Http {
-  private _url: URL;
+  _href: string;
+  /** The hub's, whatever the application asks it for. */
+  _place: string;
   private _options: Options;
 
   constructor(url: string, options: Options) {
-    this._url = new URL(url, globalThis.location?.href);
-    this._url.searchParams.set("protocol", "1");
+    const hub = new URL(url, globalThis.location?.href);
+    this._place = hub.origin + hub.pathname;
+    hub.searchParams.set("protocol", "1");
+    this._href = hub.href;
     this._options = options;
-  }
-
-  get _socket(): string {
-    return this._url.href.replace(/^http/, "ws");
-  }
-
-  get _place(): string {
-    return this._url.origin + this._url.pathname;
   }
 
   /** Resolves with an answer of the type that was asked for, and rejects with a LiveError or with whatever fetch does. */
   async _post(messages: ClientMessage[], accept: string, signal: AbortSignal, wait = 0): Promise<Response> {
     const { headers, credentials = "same-origin", fetch = globalThis.fetch } = this._options;
-    const url = new URL(this._url);
+    const url = new URL(this._href);
     if (wait) url.searchParams.set("wait", String(wait));
     const response = await fetch(url.href, {
       method: "POST",

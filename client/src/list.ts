@@ -3,32 +3,28 @@
 import type { Client } from "./client.ts";
 import { LiveError, closed, guard, quiet, soon } from "./error.ts";
 import { Feed, LOADING } from "./feed.ts";
+import type { More } from "./hook.ts";
 import { comparator } from "./order.ts";
 import { Related } from "./related.ts";
-import { Rows, fromWire, isPending, keyOf, rowsOf, type Row } from "./rows.ts";
+import { Rows, fromWire, isPending, keyOf, rowsOf, versionOf } from "./rows.ts";
 import type { BulkUpdate, Change, FeedStatus, Key, List, LiveErrorLike, Problem, Stop, Where } from "./types.ts";
-import type { DataMessage, ResultMessage, SnapshotMessage, SubscribeMessage } from "./wire.ts";
+import type { DataMessage, ResultMessage, SnapshotMessage, SubscribeMessage, Version } from "./wire.ts";
 import { Window } from "./window.ts";
 import { Writes } from "./writes.ts";
-
-type Listener<T> = { _f: (rows: readonly T[], status: FeedStatus) => void; _rows?: readonly T[]; _status?: FeedStatus; _more?: boolean };
 
 /** Options as they are on the wire. */
 export type ListSpec = { where?: Where; order?: string; limit?: number; include?: readonly string[] };
 
 export class ListFeed<T extends object> extends Feed implements List<T> {
-  _router: string;
-  _base = new Rows();
+  _base: Rows;
   _related: Related | undefined;
   private _options: ListSpec;
   override _window: Window;
   /** Nothing was shown yet, for all of it waits for what it relates to. */
   private _hidden = false;
-  private _compare: ((a: Row, b: Row) => number) | undefined;
   private _writes = new Writes(this);
   private _rows: readonly T[] = Object.freeze([]);
   private _stale = false;
-  private _listeners = new Set<Listener<T>>();
   private _watchers = new Set<(change: Change<T>) => void>();
   private _errors = new Set<(e: LiveErrorLike) => void>();
   private _changes: Change<T>[] = [];
@@ -36,13 +32,11 @@ export class ListFeed<T extends object> extends Feed implements List<T> {
   private _growing: { _resolve(): void; _reject(e: LiveErrorLike): void }[] = [];
   private _from: number | undefined;
 
-  constructor(client: Client, name: string, router: string, options: ListSpec) {
-    super(client, name);
-    this._keep = 60_000;
-    this._router = router;
+  constructor(client: Client, name: string, router: string, more: More | undefined, options: ListSpec) {
+    super(client, name, router, more);
     this._options = options;
     this._window = new Window(options.limit);
-    this._compare = options.order ? comparator(options.order) : undefined;
+    this._base = new Rows([], options.order ? comparator(options.order) : undefined);
   }
 
   override get status(): FeedStatus {
@@ -56,8 +50,7 @@ export class ListFeed<T extends object> extends Feed implements List<T> {
   get rows(): readonly T[] {
     if (this._stale) {
       this._stale = false;
-      let rows = [...this._writes._overlay(this._window._first(this._base, this._compare)).values()];
-      if (this._compare) rows.sort(this._compare);
+      let rows = this._writes._overlay(this._base._first(this._window._limit), this._base._compare);
       if (this._related) {
         rows = this._related._join(rows, !!this._id);
         this._hidden &&= this._related._waiting;
@@ -82,15 +75,8 @@ export class ListFeed<T extends object> extends Feed implements List<T> {
     }));
   }
 
-  subscribe(f: Listener<T>["_f"]): Stop {
-    const release = this._hold();
-    const listener: Listener<T> = { _f: f };
-    this._listeners.add(listener);
-    this._tell(listener);
-    return () => {
-      this._listeners.delete(listener);
-      release();
-    };
+  subscribe(f: (rows: readonly T[], status: FeedStatus) => void): Stop {
+    return this._follow(f, () => [this.rows, this.status, this.hasMore]);
   }
 
   on(event: "change" | "error", f: (e: any) => void): Stop {
@@ -99,17 +85,14 @@ export class ListFeed<T extends object> extends Feed implements List<T> {
   }
 
   more(n = this._options.limit ?? this._window._limit!): Promise<void> {
-    return quiet(new Promise((resolve, reject) => {
-      const w = this._window, id = this._id;
-      if (!w._limit) return resolve();
-      this._from ??= w._limit;
-      w._limit += n;
-      const off = this._hold();
-      const end = <A extends unknown[]>(f: (...args: A) => void) => (...args: A) => (off(), f(...args));
-      this._growing.push({ _resolve: end(resolve), _reject: end(reject) });
-      if (id) this._again();
-      this._changed();
-    }));
+    const w = this._window, id = this._id;
+    if (!w._limit) return Promise.resolve();
+    this._from ??= w._limit;
+    w._limit += n;
+    const off = this._hold();
+    if (id) this._again();
+    this._changed();
+    return quiet(new Promise<void>((_resolve, _reject) => this._growing.push({ _resolve, _reject })).finally(off));
   }
 
   create(data: any): Promise<any> {
@@ -128,11 +111,11 @@ export class ListFeed<T extends object> extends Feed implements List<T> {
   }
 
   get(key: Key): Promise<T> {
-    return this._client._ask({ router: this._router, verb: "get", key: this._writes._real(String(key)) }, m => (m.row && fromWire(m.row).fields) as T);
+    return this._client._ask({ router: this._of, verb: "get", key: this._writes._real(String(key)) }, m => (m.row && fromWire(m.row).fields) as T);
   }
 
   fetch(): Promise<readonly T[]> {
-    return this._client._ask({ router: this._router, verb: "list", ...this._options }, m => this._fetched(m));
+    return this._client._ask({ router: this._of, verb: "list", ...this._options }, m => this._fetched(m));
   }
 
   key(row: T): string | undefined {
@@ -140,20 +123,28 @@ export class ListFeed<T extends object> extends Feed implements List<T> {
     return key && this._writes._real(key);
   }
 
+  version(row: T): Version {
+    return versionOf(row);
+  }
+
   pending(row: T): boolean {
     return isPending(row);
   }
 
+  /** For presence.js: says the subscribe message once more. */
+  again(): void {
+    if (this._id) this._again();
+  }
+
   override _subscribe(): SubscribeMessage {
-    const { _id, _router, _cursor, _tag, _window } = this;
-    return { type: "subscribe", id: _id, router: _router, ...this._options, limit: _window._limit, ...(_cursor && { cursor: _cursor, tag: _tag, bound: _window._bound }) };
+    const { _id, _of, _cursor, _tag, _window } = this;
+    return { type: "subscribe", id: _id, router: _of, ...this._options, limit: _window._limit, ...this._more?.(), ...(_cursor && { cursor: _cursor, tag: _tag, bound: _window._bound }) };
   }
 
   override _start(m: SnapshotMessage): void {
-    this._base._replace(m.rows);
-    if (m.order) this._compare = comparator((this._window._order = m.order));
+    this._base = new Rows((m.rows || []).map(fromWire), m.order ? comparator((this._window._order = m.order)) : this._base._compare);
     this._window._limit = m.limit ?? this._window._limit;
-    this._fit(m, true);
+    this._window._fit(this._base, m.more, true);
     if (m.relations) {
       this._hidden ||= !this._related;
       // What is shown stays with it, so it goes on as long as the relations are the same.
@@ -178,14 +169,12 @@ export class ListFeed<T extends object> extends Feed implements List<T> {
     if (m.type !== "change") return;
     for (const c of m.changes) {
       if (this._base._apply(c)) {
-        const { op, key, mutation } = c;
-        const change = { op, key, cursor: m.cursor, ...(mutation && { mutation }) };
-        const row = this._base._all.get(key)?.fields;
-        this._changes.push((row ? { ...change, row } : change) as Change<T>);
+        const { op, key, mutation, by } = c, row = this._base._all.get(key)?.fields;
+        this._changes.push({ op, key, ...(row && { row }), cursor: m.cursor, ...(mutation && { mutation }), ...(by !== undefined && { by }) } as Change<T>);
       }
       this._writes._echo(c);
     }
-    for (const { key } of this._fit(m)) this._changes.push({ op: "leave", key, cursor: m.cursor });
+    for (const { key } of this._window._fit(this._base, m.more)) this._changes.push({ op: "leave", key, cursor: m.cursor });
     this._changed();
   }
 
@@ -217,7 +206,7 @@ export class ListFeed<T extends object> extends Feed implements List<T> {
     this._cursor = this._tag = this._related = undefined;
     this._hidden = false;
     this._window = new Window(this._options.limit);
-    this._base._replace();
+    this._base = new Rows([], this._base._compare);
     this._changed();
   }
 
@@ -225,7 +214,7 @@ export class ListFeed<T extends object> extends Feed implements List<T> {
     for (const change of this._changes.splice(0)) {
       for (const f of [...this._watchers]) guard(f, change);
     }
-    for (const listener of [...this._listeners]) this._tell(listener);
+    super._notify();
     // Not before the rows were put together is it known whether they wait.
     const { state, error } = (this.rows, this.status);
     if (state === "closed") this._grown(error ?? closed());
@@ -246,10 +235,6 @@ export class ListFeed<T extends object> extends Feed implements List<T> {
     for (const { _resolve, _reject } of this._growing.splice(0)) error ? _reject(error) : _resolve();
   }
 
-  private _fit(m: { more?: boolean }, trim?: boolean): Row[] {
-    return this._compare ? this._window._fit(this._base, this._compare, m.more, trim) : [];
-  }
-
   private _named(key: Key, version?: number) {
     const name = String(key);
     return { key: this._writes._real(name), version: version ?? this._writes._held(name) };
@@ -257,7 +242,7 @@ export class ListFeed<T extends object> extends Feed implements List<T> {
 
   /** Several rows, all or none of them: shown when they come back. */
   private _bulk(verb: string, data: readonly object[]): Promise<readonly T[] | undefined> {
-    return this._client._ask({ router: this._router, verb, data }, m => (verb === "delete" ? undefined : rowsOf<T>(m)), this);
+    return this._client._ask({ router: this._of, verb, data }, m => (verb === "delete" ? undefined : rowsOf<T>(m)), this);
   }
 
   private _fetched(m: ResultMessage): readonly T[] | Promise<readonly T[]> {
@@ -275,14 +260,5 @@ export class ListFeed<T extends object> extends Feed implements List<T> {
       const related = new Related(this._client, m.relations!, m.order, look);
       look();
     });
-  }
-
-  private _tell(listener: Listener<T>): void {
-    const { rows, status, hasMore } = this;
-    if (listener._rows === rows && listener._status === status && listener._more === hasMore) return;
-    listener._rows = rows;
-    listener._status = status;
-    listener._more = hasMore;
-    if (this._listeners.has(listener)) guard(listener._f, rows, status);
   }
 }

@@ -62,7 +62,10 @@ export class PollLink extends PostLink {
       client._connection._opened(this);
     }
     let pause = this._wait ? (wait && _env.now() - begin < Ms.REST ? Ms.REST : 0) : (client._options.pollInterval ?? 2000) * (_env.hidden() ? 5 : 1);
-    for (const m of parse(text)) {
+    const answers = parse(text);
+    // Each round says it anew.
+    if (!answers.some(m => m.type === "status")) client._status._set({ degraded: false });
+    for (const m of answers) {
       if (this._ended) return;
       // The next round is a new connection anyhow: it only has to come late enough.
       if (m.type === "reconnect" && !m.problem) {

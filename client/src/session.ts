@@ -145,7 +145,8 @@ export class Session {
         if (this._link) client._connection._reconnect(this._link, m.after, m.problem);
         break;
       case "status":
-        client._status._set({ degraded: m.degraded });
+        // What carries calls may have come to another server.
+        if (this._link) client._status._set({ degraded: m.degraded });
         break;
       case "pong":
         client._answer(m.id);

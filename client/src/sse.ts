@@ -77,12 +77,17 @@ export class SSELink extends PostLink {
 /** The data of the events of a stream that comes in pieces, cut anywhere. The name and id of an event repeat what the message says. */
 export class EventParser {
   private _rest = "";
+  /** A CR at the very end waits: it may be the first half of a CRLF. */
+  private _half = "";
   private _data: string[] = [];
 
   _push(text: string): string[] {
     const out: string[] = [];
-    // A CR at the very end stays with the rest: it may be the first half of a CRLF.
-    const lines = (this._rest + text).split(/\r\n|\n|\r(?=[^])/);
+    text = this._half + text;
+    this._half = text.endsWith("\r") ? "\r" : "";
+    const lines = text.slice(0, text.length - this._half.length).split(/\r\n?|\n/);
+    // What came before is not looked through once more: a long line comes in many pieces.
+    lines[0] = this._rest + lines[0];
     this._rest = lines.pop()!;
     for (const line of lines) {
       if (!line) {

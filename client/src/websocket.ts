@@ -22,7 +22,7 @@ export class WebSocketLink implements Link {
     this._client = client;
     this._session = new Session(client, this);
     // May throw, for instance where a content security policy forbids it.
-    this._socket = new client._WebSocket!(client._http._socket);
+    this._socket = new client._WebSocket!(client._http._href.replace(/^http/, "ws"));
     this._socket.onmessage = e => this._take(String(e.data));
     this._socket.onclose = this._socket.onerror = () => this._down(broken());
   }

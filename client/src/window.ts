@@ -2,8 +2,6 @@
 
 import type { Row, Rows } from "./rows.ts";
 
-type Compare = (a: Row, b: Row) => number;
-
 export class Window {
   /** How many rows; undefined for all. The server may set it, when there are more than it gives without. */
   _limit: number | undefined;
@@ -23,22 +21,16 @@ export class Window {
    * are: the first are kept, and the others dropped and returned. After any other all stay, for the rows before them may leave
    * with the next one.
    */
-  _fit({ _all }: Rows, compare: Compare, more: boolean | undefined, trim = more !== undefined): Row[] {
-    if (!this._limit) return [];
-    const rows = [..._all.values()].sort(compare);
-    const others = trim ? rows.splice(this._limit) : [];
-    for (const { key } of others) _all.delete(key);
+  _fit(base: Rows, more: boolean | undefined, trim = more !== undefined): Row[] {
+    const rows = base._sorted;
+    if (!this._limit || !base._compare) return [];
+    const others = trim ? rows.slice(this._limit) : [];
+    for (const { key } of others) base._put(key);
     this._more = more ?? this._more;
     const last = rows[rows.length - 1], full = rows.length >= this._limit;
     if (!full && more === false) this._bound = undefined;
-    else if (last && (full || more || this._beyond(last, compare))) this._bound = this._fields().map(f => last.fields[f]);
+    else if (last && (full || more || this._beyond(last, base))) this._bound = this._fields().map(f => last.fields[f]);
     return others;
-  }
-
-  /** The rows to show of those that are held. */
-  _first({ _all }: Rows, compare: Compare | undefined): Map<string, Row> {
-    if (!compare || !(_all.size > this._limit!)) return _all;
-    return new Map([..._all].sort(([, a], [, b]) => compare(a, b)).slice(0, this._limit));
   }
 
   /** Whether nothing is missing. */
@@ -46,9 +38,9 @@ export class Window {
     return !this._bound || _all.size >= this._limit!;
   }
 
-  private _beyond(row: Row, compare: Compare): boolean {
+  private _beyond(row: Row, { _compare }: Rows): boolean {
     const { _bound } = this;
-    return !!_bound && compare(row, { ...row, fields: Object.fromEntries(this._fields().map((f, i) => [f, _bound[i]])) }) > 0;
+    return !!_bound && _compare!(row, { ...row, fields: Object.fromEntries(this._fields().map((f, i) => [f, _bound[i]])) }) > 0;
   }
 
   private _fields(): string[] {

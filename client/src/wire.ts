@@ -20,6 +20,8 @@ export interface WireChange {
   version?: number | string;
   fields?: Fields;
   mutation?: string;
+  /** What the application says of who made the change. */
+  by?: unknown;
   /** The row's place in its window. A client that orders by itself has no use for it. */
   at?: number;
 }
@@ -37,12 +39,12 @@ export interface WireRelation {
 }
 
 /** Members that are undefined are left out by JSON.stringify: the server refuses members that it does not know, not absent ones. */
-export type SubscribeMessage = { type: "subscribe"; id: number; router?: string; channel?: string; where?: Where; order?: string; limit?: number; include?: readonly string[]; count?: true; cursor?: string | undefined; tag?: string | undefined; bound?: unknown[] | undefined };
+export type SubscribeMessage = { type: "subscribe"; id: number; router?: string; channel?: string; where?: Where; order?: string; limit?: number; include?: readonly string[]; count?: true; key?: string; keys?: readonly string[]; presence?: object; cursor?: string | undefined; tag?: string | undefined; bound?: unknown[] | undefined };
 export type ClientMessage =
   | SubscribeMessage
   | { type: "unsubscribe"; id: number }
   | { type: "publish"; id: number; channel: string; data: unknown }
-  | { type: "call"; id: number; router: string; verb: string; key?: string; version?: number; data?: unknown; where?: Where; order?: string; limit?: number; include?: readonly string[]; mutation?: string; retry?: string }
+  | { type: "call"; id: number; router: string; verb: string; key?: string; version?: number; data?: unknown; base?: object; where?: Where; order?: string; limit?: number; include?: readonly string[]; mutation?: string; retry?: string }
   | { type: "explain"; id: number; router: string; key: string; where?: Where }
   | { type: "ping"; id: number };
 
@@ -72,6 +74,8 @@ export interface ResultMessage {
   order?: string;
   relations?: Record<string, WireRelation>;
   data?: unknown;
+  /** It was done, and its change is not on the log yet. */
+  unsent?: true;
 }
 
 export type DataMessage =

@@ -4,6 +4,7 @@
 //   - its echo arrives, the change that carries its mutation;
 //   - its result arrived and the list's cursor is not before the result's, whether or not there was an echo (a row that does
 //     not match the list's where has none). Until then the row of the result is shown in place of the guess;
+//   - its result says that the change is not on the log yet: then its echo, or new rows, or some time with the log at hand;
 //   - it is refused: then it is rolled back, in a conflict to the row as it is now.
 // Writes to one row are sent one after another, each with the version that the one before left. A write that was sent and whose answer
 // was lost with the connection is sent again, for the server knows its mutation and does not do it twice. Where the server cannot know
@@ -13,11 +14,11 @@
 import { after, older } from "./cursor.ts";
 import { LiveError, quiet, unknown } from "./error.ts";
 import type { ListFeed } from "./list.ts";
-import { fromWire, makeRow, type Row } from "./rows.ts";
+import { Rows, fromWire, makeRow, type Compare, type Row } from "./rows.ts";
 import type { Fields, ResultMessage, Version, WireChange } from "./wire.ts";
 
-/** How long a list that lives again waits for the echo of a write whose answer was lost. */
-const enum Ms { ECHO = 5000 }
+/** How long a list that lives again waits for the echo of a write whose answer was lost; and any for that of one whose change is not on the log yet. */
+const enum Ms { ECHO = 5000, LATE = 15_000 }
 
 interface Write {
   _verb: "create" | "update" | "delete";
@@ -37,6 +38,7 @@ interface Write {
   /** What the result said. */
   _row?: Row | undefined;
   _cursor?: string | undefined;
+  _unsent?: true | undefined;
   _resolve(row: Fields | undefined): void;
   _reject(e: LiveError): void;
 }
@@ -82,27 +84,28 @@ export class Writes {
   }
 
   /** The rows as the application is to see them. */
-  _overlay(base: Map<string, Row>): Map<string, Row> {
-    const rows = new Map(base);
-    for (const w of this._all) {
-      if (w._echoed) continue;
+  _overlay(base: Row[], compare?: Compare): Row[] {
+    const all = this._all.filter(w => !w._echoed);
+    if (!all.length) return base;
+    const rows = new Rows(base, compare, base);
+    for (const w of all) {
       const key = this._real(w._key);
-      const held = rows.get(key);
+      const held = rows._all.get(key);
       if (w._verb === "delete") {
-        rows.delete(key);
+        rows._put(key);
       } else if (w._row) {
-        if (held ? !older(w._row.version, held.version) : w._verb === "create") rows.set(key, w._row);
+        if (held ? !older(w._row.version, held.version) : w._verb === "create") rows._put(key, w._row);
       } else if (w._verb === "create") {
-        rows.set(key, w._guess!);
+        rows._put(key, w._guess);
       } else if (held) {
         if (w._over !== held) {
           w._over = held;
           w._guess = makeRow(key, held.version, { ...held.fields, ...w._data }, true);
         }
-        rows.set(key, w._guess!);
+        rows._put(key, w._guess);
       }
     }
-    return rows;
+    return rows._first();
   }
 
   /** A change of the server: if it is one of ours, the rows now say it. */
@@ -156,7 +159,8 @@ export class Writes {
 
   /** The version that is held of a row, when it is a number. */
   _held(key: string): number | undefined {
-    return numeric(this._overlay(this._list._base._all).get(this._real(key))?.version);
+    const real = this._real(key), row = this._list._base._all.get(real);
+    return numeric(this._overlay(row ? [row] : []).find(r => r.key === real)?.version);
   }
 
   private _send(w: Write): void {
@@ -164,7 +168,7 @@ export class Writes {
     w._state = "sent";
     w._anew = false;
     list._client._call({
-      router: list._router,
+      router: list._of,
       verb: w._verb,
       key: w._verb === "create" ? undefined : this._real(w._key),
       version: w._version,
@@ -205,11 +209,16 @@ export class Writes {
 
   private _result(w: Write, m: ResultMessage, ordered: boolean): void {
     w._cursor = m.cursor;
+    if ((w._unsent = m.unsent)) {
+      // Rows that came while it was under way may have been read before it was done.
+      w._anew = false;
+      this._late(w);
+    }
     if (m.row) {
       w._row = fromWire(m.row);
       this._named(w, m.row.key);
     }
-    const done = w._echoed || ordered || this._passed(w);
+    const done = w._echoed || (ordered && !w._unsent) || this._passed(w);
     this._finish(w, m.row?.version, done);
   }
 
@@ -220,7 +229,17 @@ export class Writes {
   private _passed(w: Write): boolean {
     const { _id, _cursor, _base } = this._list;
     const held = _base._all.get(this._real(w._key));
-    return !_id || (w._cursor ? !after(w._cursor, _cursor) : w._anew || !held || !older(held.version, w._row?.version));
+    return !_id || (w._cursor ? !after(w._cursor, _cursor) : w._anew || (!w._unsent && (!held || !older(held.version, w._row?.version))));
+  }
+
+  /** What is not on the log yet is shown until it comes, but not for ever: it may concern no row here. Only time on one living connection, and with the log at hand, counts. */
+  private _late(w: Write): void {
+    const client = this._list._client, { _link } = client._connection;
+    client._after(0, Ms.LATE, () => {
+      if (!this._all.includes(w)) return;
+      if (_link && _link === client._connection._link && !client._status.current.degraded) this._drop(w);
+      else this._late(w);
+    });
   }
 
   private _finish(w: Write, version: Version, drop = true): void {

@@ -153,3 +153,24 @@ for (const transport of ["websocket", "sse", "longpoll", "shortpoll"] as Transpo
     assert.equal(clock.pending, 0);
   });
 }
+
+test("who changed a row is told with the change, and on a conflict with the fields", async () => {
+  const s = new Script();
+  const list = s.live.list<Todo>("todos"), heard: unknown[] = [];
+  list.on("change", c => heard.push("by" in c ? c.by : "nobody"));
+  await s.hello();
+  await s.snapshot("e.1", ["3", 7, { id: 3, title: "a" }]);
+  await s.say({ type: "change", query: "q", cursor: "e.2", changes: [{ op: "update", key: "3", version: 8, fields: { title: "b" }, by: { name: "Ben" } }, { op: "delete", key: "3", by: null }] });
+  assert.deepEqual(heard, ["nobody", { name: "Ben" }, null]);
+
+  const call = s.live.call<Todo>("todos", "update", { key: 3, version: 7, data: { title: "c" }, base: { title: "a" } }), done = s.live.call<Todo>("todos", "get", { key: 4 });
+  await settle();
+  const [update, get] = s.sent.filter(m => m.type === "call");
+  assert.deepEqual({ ...update, mutation: "" }, { type: "call", id: 2, router: "todos", verb: "update", key: "3", version: 7, data: { title: "c" }, base: { title: "a" }, mutation: "" });
+  const changed = { title: { version: 8, by: { name: "Ben" } } };
+  await s.say({ type: "error", id: 2, problem: { status: 409, code: "conflict", current: { key: "3", version: 8, fields: { title: "b" } }, changed, conflicts: ["title"] } });
+  await assert.rejects(call, { code: "conflict", changed, conflicts: ["title"] });
+  await s.say({ type: "result", id: get!.id, row: { key: "4", version: 5, fields: { title: "d" } } });
+  assert.deepEqual([list.version(await done), list.version({} as Todo)], [5, undefined]);
+  s.live.close();
+});

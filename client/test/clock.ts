@@ -10,6 +10,8 @@ export async function settle(turns = 12): Promise<void> {
 export class Clock {
   time = 1_700_000_000_000;
   isHidden = false;
+  /** Who waits for the next frame, when there are frames. */
+  frames: (() => void)[] | undefined;
   /** How many turns what is under way gets at each timer. */
   turns = 12;
   private timers = new Map<number, { at: number; f: () => void }>();
@@ -36,6 +38,8 @@ export class Clock {
       return () => all.delete(f);
     },
     hidden: () => this.isHidden,
+    // As where nothing is painted, until a test wants frames.
+    frame: f => void (this.frames ? this.frames.push(f) : Promise.resolve().then(f)),
   };
 
   random(): number {
@@ -44,6 +48,12 @@ export class Clock {
     t = Math.imul(t ^ (t >>> 15), t | 1);
     t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  }
+
+  /** The page is about to be painted. */
+  async paint(): Promise<void> {
+    for (const f of this.frames!.splice(0)) f();
+    await settle(2);
   }
 
   fire(event: string): void {

@@ -1,28 +1,15 @@
+// The rows of a list, and the messages of a channel: what is told, when, and for how long.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Client } from "../src/client.ts";
 import type { ListFeed } from "../src/list.ts";
-import { Session } from "../src/session.ts";
 import { keyOf } from "../src/rows.ts";
-import type { Change, List } from "../src/types.ts";
+import { Session } from "../src/session.ts";
+import type { Change } from "../src/types.ts";
 import { settle } from "./clock.ts";
-import type { ClientMessage } from "../src/wire.ts";
 import { Script, outcome } from "./script.ts";
-
-type Todo = { id?: number; title: string; done?: boolean; n?: number | null };
-
-async function scene(order?: string, more = {}): Promise<{ s: Script; list: List<Todo>; shown: string[]; errors: string[] }> {
-  const s = new Script();
-  const list = s.live.list<Todo>("todos", order ? { order } : {});
-  const shown: string[] = [], errors: string[] = [];
-  // Each notification as one line: what a person would have seen, flickers and all.
-  list.subscribe(rows => shown.push(rows.map(r => r.title + (list.pending(r) ? "?" : "")).join(" ")));
-  list.on("error", e => errors.push(e.code));
-  await s.hello();
-  await s.snapshot("e.10", ["1", 1, { id: 1, title: "a", n: 1, ...more }], ["2", 1, { id: 2, title: "b", n: 2, ...more }]);
-  shown.length = 0;
-  return { s, list, shown, errors };
-}
+import { scene, type Todo } from "./todos.ts";
 
 test("rows are frozen, and keep their identity until they change", async () => {
   const { s, list, shown } = await scene();
@@ -132,6 +119,16 @@ test("a resync replaces the rows in one step", async () => {
   assert.deepEqual(shown, ["z"], "a cursor of another epoch is not after ours");
 });
 
+test("a resync of the same epoch may lie before the cursor: what follows it is not old", async () => {
+  const { s, shown, list } = await scene();
+  await s.change("e.2100", "update", "1", 2, { title: "A" });
+  await s.say({ type: "resync", id: 1, query: "q", cursor: "e.290", reason: "history", rows: [{ key: "9", version: 1, fields: { title: "z" } }] });
+  await s.change("e.291", "update", "9", 2, { title: "y" });
+  assert.deepEqual(shown, ["A b", "z", "y"]);
+  await s.say({ type: "cursor", cursor: "e.292" });
+  assert.equal((list as ListFeed<Todo>)._cursor, "e.292");
+});
+
 test("a handler that throws disturbs nobody", async t => {
   const { s, list, shown } = await scene();
   const report = t.mock.method(console, "error", () => {});
@@ -196,244 +193,6 @@ test("a subscription that fails by the server's fault is asked for again", async
   assert.deepEqual([list.status.state, list.status.error, list.rows.length], ["live", undefined, 0]);
 });
 
-// ---- optimistic writes
-
-const result = (s: Script, more: object) => s.say({ type: "result", id: s.last("call").id, ...more } as never);
-const refuse = (s: Script, problem: object) => s.say({ type: "error", id: s.last("call").id, problem });
-
-test("create: echo, then result", async () => {
-  const { s, list, shown } = await scene();
-  const p = outcome(list.create({ title: "c" }));
-  await settle(2);
-  const { mutation } = s.last("call");
-  await s.change("e.11", "create", "3", 1, { id: 3, title: "c" }, mutation);
-  assert.equal(p.is, "waits");
-  await result(s, { cursor: "e.11", row: { key: "3", version: 1, fields: { id: 3, title: "c" } } });
-  assert.deepEqual(shown, ["a b c?", "a b c"]);
-  assert.equal(p.is, list.rows[2], "the very row that the list shows");
-});
-
-test("create: echo in the same breath as the result", async () => {
-  const { s, list, shown } = await scene();
-  void list.create({ title: "c" });
-  await settle(2);
-  const { mutation, id } = s.last("call");
-  s.socket.send({ type: "change", query: "q", cursor: "e.11", changes: [{ op: "create", key: "3", version: 1, fields: { title: "c" }, mutation: mutation! }] });
-  await s.say({ type: "result", id, cursor: "e.11", row: { key: "3", version: 1, fields: { title: "c" } } });
-  assert.deepEqual(shown, ["a b c?", "a b c"]);
-});
-
-test("create: a row that does not belong here disappears with the result of a socket", async () => {
-  const { s, list, shown } = await scene();
-  const p = outcome(list.create({ title: "c" }));
-  await settle(2);
-  await result(s, { cursor: "e.11", row: { key: "3", version: 1, fields: { id: 3, title: "c" } } });
-  assert.deepEqual(shown, ["a b c?", "a b"]);
-  assert.deepEqual(p.is, { id: 3, title: "c" });
-});
-
-test("create: refused, rolled back", async () => {
-  const { s, list, shown, errors } = await scene();
-  const p = list.create({ title: "" });
-  await settle(2);
-  await refuse(s, { status: 422, code: "invalid_value", errors: { title: ["is empty"] } });
-  await assert.rejects(p, { code: "invalid_value", errors: { title: ["is empty"] } });
-  assert.deepEqual(shown, ["a b ?", "a b"]);
-  assert.deepEqual(errors, ["invalid_value"]);
-});
-
-test("update: shown at once, folded by its echo; a result without cursor changes nothing", async () => {
-  const { s, list, shown } = await scene();
-  const p = outcome(list.update(1, { title: "A" }));
-  await settle(2);
-  assert.equal(s.last("call").version, 1);
-  await s.change("e.11", "update", "1", 2, { title: "A" }, s.last("call").mutation);
-  await result(s, { cursor: "e.11", row: { key: "1", version: 2, fields: { id: 1, title: "A", n: 1 } } });
-  assert.deepEqual(p.is, { id: 1, title: "A", n: 1 });
-  const again = outcome(list.update(1, { title: "A" }));
-  await settle(2);
-  await result(s, { row: { key: "1", version: 2, fields: { id: 1, title: "A", n: 1 } } });
-  assert.deepEqual(again.is, { id: 1, title: "A", n: 1 });
-  assert.deepEqual(shown, ["A? b", "A b", "A? b", "A b"]);
-});
-
-test("update: another's change under a pending one shows through where it says something else", async () => {
-  const { s, list, shown } = await scene();
-  void list.update(1, { title: "A" });
-  await settle(2);
-  await s.change("e.11", "update", "1", 2, { title: "x", n: 9 });
-  assert.deepEqual(list.rows[0], { id: 1, title: "A", n: 9 });
-  await refuse(s, { status: 409, code: "conflict", current: { key: "1", version: 2, fields: { id: 1, title: "x", n: 9 } } });
-  assert.deepEqual(shown, ["A? b", "A? b", "x b"]);
-});
-
-test("two updates in a row: the second waits, and carries the version that the first left", async () => {
-  const { s, list, shown } = await scene();
-  const first = outcome(list.update(1, { title: "A" }));
-  const second = outcome(list.update(1, { n: 7 }));
-  const other = outcome(list.update(2, { title: "B" }));
-  await settle(2);
-  const calls = () => s.sent.filter(m => m.type === "call");
-  assert.deepEqual(calls().map(c => [c.key, c.version]), [["1", 1], ["2", 1]]);
-  assert.deepEqual(list.rows, [{ id: 1, title: "A", n: 7 }, { id: 2, title: "B", n: 2 }]);
-  const [one] = calls();
-  await s.change("e.11", "update", "1", 2, { title: "A" }, one!.mutation);
-  await s.say({ type: "result", id: one!.id, cursor: "e.11", row: { key: "1", version: 2, fields: { id: 1, title: "A", n: 1 } } });
-  assert.deepEqual(calls().slice(2).map(c => [c.key, c.version, c.data]), [["1", 2, { n: 7 }]]);
-  assert.deepEqual([(first.is as Todo).title, second.is, other.is], ["A", "waits", "waits"]);
-  assert.deepEqual(shown.at(-1), "A? B?");
-  await s.change("e.12", "update", "1", 3, { n: 7 }, s.last("call").mutation);
-  await result(s, { cursor: "e.12", row: { key: "1", version: 3, fields: { id: 1, title: "A", n: 7 } } });
-  assert.deepEqual(second.is, { id: 1, title: "A", n: 7 });
-  assert.deepEqual(shown.at(-1), "A B?");
-});
-
-test("two updates in a row: the first refused, the second keeps the version that the writer saw", async () => {
-  const { s, list } = await scene();
-  const first = outcome(list.update(1, { title: "" }));
-  const second = outcome(list.update(1, { n: 7 }));
-  await settle(2);
-  await refuse(s, { status: 422, code: "invalid_value" });
-  assert.equal(first.is, "invalid_value");
-  assert.deepEqual([s.last("call").version, s.last("call").data], [1, { n: 7 }]);
-  assert.deepEqual(list.rows[0], { id: 1, title: "a", n: 7 });
-  await refuse(s, { status: 409, code: "conflict" });
-  assert.equal(second.is, "conflict");
-  assert.deepEqual(list.rows[0], { id: 1, title: "a", n: 1 });
-});
-
-test("delete: hidden at once, back when refused", async () => {
-  const { s, list, shown } = await scene();
-  const p = outcome(list.delete(1));
-  await settle(2);
-  await refuse(s, { status: 403, code: "forbidden" });
-  assert.equal(p.is, "forbidden");
-  const q = outcome(list.delete(1));
-  await settle(2);
-  await s.change("e.11", "delete", "1", 2, undefined, s.last("call").mutation);
-  await result(s, { cursor: "e.11" });
-  assert.equal(q.is, undefined);
-  assert.deepEqual(shown, ["b", "a b", "b"]);
-});
-
-test("writes to a row that is being created wait for its key", async () => {
-  const { s, list, shown } = await scene();
-  const created = outcome(list.create({ title: "c" }));
-  const temporary = list.key(list.rows[2]!)!;
-  const updated = outcome(list.update(temporary, { title: "C" }));
-  const deleted = outcome(list.delete(temporary));
-  await settle(2);
-
-  assert.deepEqual(list.rows.length, 2);
-  await s.change("e.11", "create", "3", 1, { id: 3, title: "c" }, s.last("call").mutation);
-  await result(s, { cursor: "e.11", row: { key: "3", version: 1, fields: { id: 3, title: "c" } } });
-  assert.deepEqual(created.is, { id: 3, title: "c" });
-  assert.deepEqual([s.last("call").verb, s.last("call").key, s.last("call").version], ["update", "3", 1]);
-  await s.change("e.12", "update", "3", 2, { title: "C" }, s.last("call").mutation);
-  await result(s, { cursor: "e.12", row: { key: "3", version: 2, fields: { id: 3, title: "C" } } });
-  assert.deepEqual(updated.is, { id: 3, title: "C" });
-  assert.deepEqual([s.last("call").verb, s.last("call").key, s.last("call").version], ["delete", "3", 2]);
-  await s.change("e.13", "delete", "3", 3, undefined, s.last("call").mutation);
-  await result(s, { cursor: "e.13" });
-  assert.equal(deleted.is, undefined);
-  assert.ok(shown.every(line => line === "a b"), shown.join("|"));
-});
-
-test("what was to be done to a row that never came to be is refused with it", async () => {
-  const { s, list, errors } = await scene();
-  void list.create({ title: "" });
-  const key = list.key(list.rows[2]!)!;
-  const all = [outcome(list.update(key, { n: 1 })), outcome(list.update(key, { n: 2 })), outcome(list.delete(key))];
-  await settle(2);
-  await refuse(s, { status: 422, code: "invalid_value" });
-  assert.deepEqual(all.map(o => o.is), ["invalid_value", "invalid_value", "invalid_value"]);
-  assert.equal(s.sent.filter(m => m.type === "call").length, 1);
-  assert.equal(errors.length, 4);
-  assert.equal(list.rows.length, 2);
-});
-
-test("a new row without the field of the order stands where new rows mostly do", async () => {
-  for (const [order, want] of [["-n", "c? b a"], ["n", "a b c?"], ["done,-n", "c? b a"], ["-done,n", "a b c?"]] as const) {
-    const { list, shown } = await scene(order, { done: false });
-    void list.create({ title: "c" });
-    await settle(2);
-    assert.deepEqual(shown, [want]);
-  }
-});
-
-// A row that was deleted and made again under its key begins with a low version, which is no sign of an old row.
-for (const [name, late] of [["before", false], ["after", true]] as const) {
-  test(`update: the row was made again under its key, the list hears of it ${name} the conflict`, async () => {
-    const { s, list, shown } = await scene();
-    void list.update("1", { title: "x" });
-    await settle(2);
-    const conflict = { type: "error" as const, id: s.last("call").id, problem: { status: 409, code: "conflict", current: { key: "1", version: 7, fields: { id: 1, title: "g" } } } };
-    if (late) await s.say(conflict);
-    await s.say({ type: "change", query: "q", cursor: "e.12", changes: [{ op: "delete", key: "1", version: 8 }, { op: "create", key: "1", version: 1, fields: { id: 1, title: "new" } }] });
-    if (!late) await s.say(conflict);
-    assert.deepEqual([shown.at(-1), list.rows.length], ["b new", 2]);
-  });
-}
-
-test("update: the row was made again under its key, which a resync tells", async () => {
-  const { s, list, shown } = await scene();
-  void list.update("1", { title: "x" });
-  await settle(2);
-  await s.say({ type: "error", id: s.last("call").id, problem: { status: 409, code: "conflict", current: { key: "1", version: 7, fields: { id: 1, title: "g" } } } });
-  assert.equal(shown.at(-1), "g b");
-  await s.say({ type: "resync", id: 1, query: "q", cursor: "e.13", reason: "history", rows: [{ key: "1", version: 1, fields: { id: 1, title: "new" } }] });
-  assert.deepEqual([shown.at(-1), list.rows.length], ["new", 1]);
-});
-
-test("rows without a numeric version are written without one", async () => {
-  const s = new Script();
-  const list = s.live.list<Todo>("todos");
-  list.subscribe(() => {});
-  await s.hello();
-  await s.say({ type: "snapshot", id: 1, query: "q", cursor: "e.2", rows: [{ key: "1", version: "e.1", fields: { title: "a" } }] });
-  void list.update(1, { title: "b" });
-  await settle(2);
-  assert.equal("version" in s.last("call"), false);
-  await s.say({ type: "change", query: "q", cursor: "e.3", changes: [{ op: "update", key: "1", version: "e.0", fields: { title: "old" } }] });
-  assert.deepEqual(list.rows[0], { title: "b" });
-});
-
-test("calls made while there is no connection are sent in order when there is", async () => {
-  const { s, list, shown } = await scene();
-  s.socket.drop();
-  await settle(2);
-  const n = s.sent.length;
-  const p = outcome(list.create({ title: "c" }));
-  void list.update(1, { title: "A" });
-  void s.live.channel("x").publish(1);
-  await settle(2);
-  assert.deepEqual(shown, ["A? b c?"]);
-  assert.equal(s.sent.length, n);
-  await s.clock.advance(1000);
-  await s.hello();
-  assert.deepEqual(s.sent.slice(n).map(m => [m.type, "verb" in m && m.verb]), [["subscribe", false], ["call", "create"], ["call", "update"], ["publish", false]]);
-  const { mutation, id } = s.sent.slice(n)[1] as { mutation: string; id: number };
-  await s.say({ type: "resumed", id: 1, query: "r", cursor: "e.10" });
-  await s.say({ type: "change", query: "r", cursor: "e.11", changes: [{ op: "create", key: "3", version: 1, fields: { title: "c" }, mutation }] });
-  await s.say({ type: "result", id, cursor: "e.11", row: { key: "3", version: 1, fields: { title: "c" } } });
-  assert.deepEqual(p.is, { title: "c" });
-});
-
-test("a result that comes before the list is answered is shown until the list has come to it", async () => {
-  const { s, shown } = await scene();
-  s.socket.drop();
-  const list = s.live.list<Todo>("todos");
-  void list.create({ title: "c" });
-  await s.clock.advance(1000);
-  await s.hello();
-  const { id, mutation } = s.last("call");
-  await s.say({ type: "result", id, cursor: "e.12", row: { key: "3", version: 1, fields: { title: "c" } } });
-  await s.say({ type: "resumed", id: 1, query: "r", cursor: "e.10" });
-  await s.say({ type: "change", query: "r", cursor: "e.11", changes: [{ op: "update", key: "1", version: 2, fields: { title: "A" } }] });
-  await s.say({ type: "change", query: "r", cursor: "e.12", changes: [{ op: "create", key: "3", version: 1, fields: { title: "c" }, mutation: mutation! }] });
-  assert.deepEqual([...new Set(shown)], ["a b c?", "a b c", "A b c"]);
-});
-
 test("what is said to a subscription that ended is not taken by its successor", async () => {
   const { s, list } = await scene();
   const feed = list as ListFeed<Todo>;
@@ -446,210 +205,12 @@ test("what is said to a subscription that ended is not taken by its successor", 
   assert.deepEqual([list.rows.length, feed._cursor], [2, "e.10"]);
 });
 
-/** A create whose answer was lost with the connection, after which the client came back. */
-async function broken(): Promise<Awaited<ReturnType<typeof scene>> & { p: { is: unknown }; mutation: string; calls: () => Call[] }> {
-  const c = await scene();
-  const p = outcome(c.list.create({ title: "c" }));
-  await settle(2);
-  const mutation = c.s.last("call").mutation!;
-  c.s.socket.drop();
-  await c.s.clock.advance(1000);
-  await c.s.hello();
-  return { ...c, p, mutation, calls: () => c.s.sent.filter(m => m.type === "call") };
-}
-
-type Call = Extract<ClientMessage, { type: "call" }>;
-const milk = { key: "3", version: 1, fields: { id: 3, title: "c" } };
-
-test("a lost answer: the write is sent again, and answered from the server's memory", async () => {
-  const { s, list, p, calls, shown } = await broken();
-  const [first, again] = calls();
-  assert.deepEqual(again, { ...first, retry: "e.10" });
-  await s.say({ type: "resumed", id: 1, query: "r", cursor: "e.10" });
-  await s.clock.advance(20_000);
-  assert.equal(p.is, "waits");
-  await s.say({ type: "change", query: "r", cursor: "e.11", changes: [{ op: "create", ...milk }] });
-  await result(s, { cursor: "e.11", row: milk });
-  assert.equal(p.is, list.rows[2]);
-  assert.equal(calls().length, 2);
-  // Here the change did not name its mutation, so the guess stood beside it until the answer came.
-  assert.deepEqual([...new Set(shown)], ["a b c?", "a b c c?", "a b c"]);
-});
-
-test("a lost answer: the echo may come before the write is answered again", async () => {
-  const { s, list, p, mutation, shown, errors } = await broken();
-  await s.say({ type: "resumed", id: 1, query: "r", cursor: "e.10" });
-  await s.say({ type: "change", query: "r", cursor: "e.11", changes: [{ op: "create", ...milk, mutation }] });
-  assert.equal(p.is, list.rows[2]);
-  const next = outcome(list.update(3, { title: "C" }));
-  await settle(2);
-  await s.say({ type: "error", id: s.sent.filter(m => m.type === "call")[1]!.id, problem: { status: 403, code: "forbidden" } });
-  assert.deepEqual([next.is, shown.at(-1), errors], ["waits", "a b C?", []], "what comes then is of no matter");
-});
-
-test("a lost answer: once per reconnect, before what was asked later, until it is answered", async () => {
-  const { s, list, p, calls, shown } = await broken();
-  await s.say({ type: "resumed", id: 1, query: "r", cursor: "e.10" }, { type: "cursor", cursor: "e.15" });
-  s.socket.drop();
-  const later = outcome(list.create({ title: "d" }));
-  await s.clock.advance(20_000);
-  assert.equal(calls().length, 2);
-  await s.hello();
-  assert.deepEqual(calls().slice(2).map(c => [c.data, c.retry]), [[{ title: "c" }, "e.10"], [{ title: "d" }, undefined]]);
-  await s.again();
-  assert.deepEqual(calls().slice(4).map(c => [c.data, c.retry]), [[{ title: "c" }, "e.10"], [{ title: "d" }, "e.15"]]);
-  await s.say({ type: "result", id: calls()[2]!.id, cursor: "e.16", row: milk });
-  assert.deepEqual(p.is, { id: 3, title: "c" });
-  await s.again();
-  assert.deepEqual(calls().slice(6).map(c => [c.data, c.retry]), [[{ title: "d" }, "e.15"]]);
-  assert.equal(later.is, "waits");
-  assert.ok(shown.every(line => line.startsWith("a b c")), shown.join("|"));
-});
-
-test("a lost answer: a refusal of the second sending is one", async () => {
-  const { s, p, shown } = await broken();
-  await s.say({ type: "resumed", id: 1, query: "r", cursor: "e.10" });
-  await refuse(s, { status: 422, code: "invalid" });
-  assert.deepEqual([p.is, shown], ["invalid", ["a b c?", "a b"]]);
-});
-
-test("a lost answer: trouble of the server at the second sending tells nothing of the first", async () => {
-  const { s, p, mutation } = await broken();
-  await s.say({ type: "resumed", id: 1, query: "r", cursor: "e.10" });
-  await refuse(s, { status: 503, code: "unavailable" });
-  assert.equal(p.is, "waits");
-  await s.say({ type: "change", query: "r", cursor: "e.11", changes: [{ op: "create", ...milk, mutation }] });
-  assert.deepEqual(p.is, { id: 3, title: "c" });
-  const q = outcome(s.live.call("todos", "archive"));
-  await settle(2);
-  await refuse(s, { status: 503, code: "unavailable" });
-  assert.equal(q.is, "unavailable", "at the first it does");
-});
-
-test("unknown_outcome: the echo tells that the write happened", async () => {
-  const { s, list, p, mutation, shown } = await broken();
-  await s.say({ type: "resumed", id: 1, query: "r", cursor: "e.10" });
-  await refuse(s, { status: 409, code: "unknown_outcome" });
-  await s.clock.advance(4000);
-  assert.equal(p.is, "waits");
-  await s.say({ type: "change", query: "r", cursor: "e.11", changes: [{ op: "create", ...milk, mutation }] });
-  assert.equal(p.is, list.rows[2]);
-  await s.clock.advance(10_000);
-  assert.deepEqual(shown, ["a b c?", "a b c"]);
-});
-
-test("unknown_outcome: without an echo it is rolled back after a while", async () => {
-  const { s, p, calls, shown, errors, mutation } = await broken();
-  await s.say({ type: "resumed", id: 1, query: "r", cursor: "e.10" });
-  await refuse(s, { status: 409, code: "unknown_outcome" });
-  await s.clock.advance(6000);
-  assert.equal(p.is, "connection_lost");
-  assert.deepEqual(errors, ["connection_lost"]);
-  assert.deepEqual(shown, ["a b c?", "a b"]);
-  assert.equal(calls().length, 2);
-  // It happened after all: a change like any.
-  await s.say({ type: "change", query: "r", cursor: "e.11", changes: [{ op: "create", ...milk, mutation }] });
-  assert.deepEqual(shown.at(-1), "a b c");
-});
-
 test("a resync may name the query anew: what comes by the old name is not for the list", async () => {
   const { s, list } = await scene();
   await s.say({ type: "resync", id: 1, query: "q.1", cursor: "f.1", reason: "epoch", rows: [] });
   await s.say({ type: "change", query: "q", cursor: "f.2", changes: [{ op: "create", key: "7", version: 1, fields: { title: "old name" } }] });
   await s.say({ type: "change", query: "q.1", cursor: "f.3", changes: [{ op: "create", key: "8", version: 1, fields: { title: "new name" } }] });
   assert.deepEqual(list.rows.map(row => row.title), ["new name"]);
-});
-
-test("a lost answer: a resync that already has the row does not show it twice for long", async () => {
-  const { s, p, shown } = await broken();
-  await s.say({ type: "resync", id: 1, query: "r", cursor: "e.20", reason: "history", rows: [milk] });
-  assert.equal(p.is, "waits");
-  await result(s, { cursor: "e.11", row: milk });
-  assert.deepEqual(p.is, { id: 3, title: "c" });
-  assert.deepEqual(shown, ["a b c?", "c c?", "c"]);
-});
-
-test("unknown_outcome: after a resync no echo comes", async () => {
-  const { s, p, shown } = await broken();
-  await s.say({ type: "resumed", id: 1, query: "r", cursor: "e.10" });
-  await refuse(s, { status: 409, code: "unknown_outcome" });
-  await s.say({ type: "resync", id: 1, query: "r", cursor: "e.20", reason: "history", rows: [milk] });
-  assert.equal(p.is, "connection_lost");
-  assert.deepEqual(shown, ["a b c?", "c"]);
-});
-
-test("a lost answer: where no cursor was known nobody can look for it", async () => {
-  const s = new Script();
-  const p = outcome(s.live.list<Todo>("todos").create({ title: "c" })), q = outcome(s.live.call("todos", "archive"));
-  await s.hello();
-  s.socket.drop();
-  await settle(2);
-  assert.deepEqual([p.is, q.is], ["connection_lost", "connection_lost"]);
-});
-
-test("a lost answer: without a cursor of its own list any other will do", async () => {
-  const s = new Script();
-  s.live.channel("x").on(() => {});
-  await s.hello();
-  await s.say({ type: "snapshot", id: 1, query: "c", cursor: "e.1" });
-  const off = s.live.list<Todo>("todos").subscribe(() => {});
-  await settle(2);
-  await s.snapshot("e.2");
-  off();
-  const p = outcome(s.live.list<Todo>("others").create({ title: "c" })), q = outcome(s.live.call("todos", "archive", { key: 7 }));
-  await settle(2);
-  s.socket.drop();
-  await s.clock.advance(1000);
-  assert.deepEqual([p.is, q.is], ["waits", "waits"]);
-  await s.hello();
-  assert.deepEqual(s.sent.slice(-2).map(m => m.type === "call" && [m.verb, m.retry]), [["create", "e.2"], ["archive", "e.2"]]);
-  const [create, archive] = s.sent.slice(-2);
-  await s.say({ type: "error", id: create!.id, problem: { status: 409, code: "unknown_outcome" } });
-  await s.say({ type: "error", id: archive!.id, problem: { status: 409, code: "unknown_outcome" } });
-  assert.deepEqual([p.is, q.is], ["connection_lost", "connection_lost"], "and no echo will ever tell");
-});
-
-test("a lost answer: reads are asked again, publishes are not", async () => {
-  const { s, list } = await scene();
-  const got = outcome(list.get(1)), published = outcome(s.live.channel("x").publish(1));
-  await settle(2);
-  s.socket.drop();
-  await settle(2);
-  assert.deepEqual([got.is, published.is], ["waits", "connection_lost"]);
-  await s.clock.advance(1000);
-  await s.hello();
-  assert.equal(s.last("call").verb, "get");
-  await result(s, { row: { key: "1", version: 1, fields: { title: "a" } } });
-  assert.deepEqual(got.is, { title: "a" });
-});
-
-test("an answer lost after the echo came counts as come", async () => {
-  const { s, list } = await scene();
-  const p = outcome(list.update(1, { title: "A" })), q = outcome(list.update(1, { n: 5 }));
-  await settle(2);
-  await s.change("e.11", "update", "1", 2, { title: "A" }, s.last("call").mutation);
-  s.socket.drop();
-  await settle(2);
-  assert.deepEqual(p.is, { id: 1, title: "A", n: 1 });
-  assert.equal(q.is, "waits");
-  await s.clock.advance(1000);
-  await s.hello();
-  assert.deepEqual([s.last("call").version, s.last("call").data], [2, { n: 5 }]);
-});
-
-test("close rejects what waits, and leaves the rows and no timer", async () => {
-  const { s, list, shown } = await scene();
-  const all = [list.create({ title: "c" }), list.get(1), list.update(1, { n: 1 }), list.update(1, { n: 2 }), s.live.channel("x").publish(1)].map(outcome);
-  await settle(2);
-  s.live.close();
-  s.live.close();
-  await settle(2);
-  assert.deepEqual(all.map(o => o.is), ["closed", "closed", "closed", "closed", "closed"]);
-  assert.equal(outcome(list.create({ title: "d" })).is, "waits");
-  await assert.rejects(list.create({ title: "d" }), { code: "closed" });
-  await assert.rejects(s.live.list("other").ready, { code: "closed" });
-  assert.deepEqual([list.status.state, shown.at(-1), s.live.status.current.connected], ["closed", "a b", false]);
-  assert.equal(s.clock.pending, 0);
 });
 
 test("channels: each message once, in order; a resync is told", async () => {

@@ -19,7 +19,7 @@ const all = readdirSync(bugs).filter(f => /^client-.*\.patch$/.test(f)).map(f =>
 const names = args.length ? args : all;
 
 /** The random tests, the quickest to find most of it first. */
-const tests = ["schedules", "contract", "window"];
+const tests = ["schedules", "contract", "windows", "window"];
 const env = { ...process.env, SCHEDULES: "1000", SEEDS: "60" };
 
 /** A copy of the client with the bug in it, or as it is. */

@@ -3,9 +3,8 @@ import { test } from "node:test";
 import { after, older } from "../src/cursor.ts";
 import { memory, uuid7 } from "../src/env.ts";
 import { comparator, compareText, compareValues } from "../src/order.ts";
-import { Rows, keyOf } from "../src/rows.ts";
 import { EventParser } from "../src/sse.ts";
-import { parse, type WireChange } from "../src/wire.ts";
+import { parse } from "../src/wire.ts";
 
 test("cursors are ordered within an epoch only", () => {
   assert.equal(after("e.2", "e.1"), true);
@@ -64,36 +63,6 @@ test("rows are ordered by fields, then by key as text; nulls first ascending, la
   assert.deepEqual(keys("b,-a"), ["2", "~new", "10", "9", "1"]);
 });
 
-test("rows: what each change does, and what it does not", () => {
-  const rows = new Rows();
-  rows._replace([{ key: "1", version: 5, fields: { a: 1, b: 1 } }, { key: "2", version: 5, fields: { a: 2 } }]);
-  const state = () => [...rows._all.values()].map(r => [r.key, r.version, r.fields]);
-  const apply = (op: string, key: string, version: number, fields?: object) => rows._apply({ op, key, version, fields } as WireChange);
-  const two = rows._all.get("2")!.fields;
-
-  assert.equal(apply("update", "1", 4, { a: 0 }), false, "older");
-  assert.equal(apply("leave", "1", 4), false, "older");
-  assert.equal(apply("create", "1", 4, { a: 0 }), false, "older");
-  assert.equal(apply("update", "3", 9, { a: 0 }), false, "not held");
-  assert.equal(apply("leave", "3", 9), false, "not held");
-  assert.equal(apply("delete", "3", 9), false, "not held");
-  assert.equal(apply("rename", "1", 9), false, "unknown");
-  assert.deepEqual(state(), [["1", 5, { a: 1, b: 1 }], ["2", 5, { a: 2 }]]);
-
-  assert.equal(apply("update", "1", 5, { b: 2 }), true, "equal version");
-  assert.equal(apply("update", "1", 6, { a: 3 }), true);
-  assert.deepEqual(state(), [["1", 6, { a: 3, b: 2 }], ["2", 5, { a: 2 }]]);
-  assert.equal(apply("enter", "1", 7, { a: 4 }), true, "replaces, in its place");
-  assert.equal(apply("create", "3", 1, { a: 9 }), true);
-  assert.deepEqual(state(), [["1", 7, { a: 4 }], ["2", 5, { a: 2 }], ["3", 1, { a: 9 }]]);
-  assert.equal(rows._all.get("2")!.fields, two, "an unchanged row stays the same object");
-  assert.ok(Object.isFrozen(two));
-  assert.equal(keyOf(two), "2");
-  assert.equal(apply("delete", "2", 6), true);
-  assert.equal(apply("leave", "3", 2), true);
-  assert.deepEqual(state(), [["1", 7, { a: 4 }]]);
-});
-
 test("an event stream is understood wherever it is cut", () => {
   const text = 'data: {"a":1}\n\nevent: x\r\nid: e.1\r\ndata: {"b":\r\ndata: 2}\r\n\r\n: comment\n\ndata:c\rdata: d\r\rretry: 5\n\ndata: é😀\n\nevent: empty\n\ndata: last\n\n';
   const want = ['{"a":1}', '{"b":\n2}', "c\nd", "é😀", "last"];
@@ -106,6 +75,20 @@ test("an event stream is understood wherever it is cut", () => {
   const p = new EventParser();
   assert.deepEqual([...text].flatMap(c => p._push(c)), want);
   assert.deepEqual(new EventParser()._push("data: unfinished\n"), []);
+});
+
+test("an event that comes in many pieces is looked through once", t => {
+  let looked = 0;
+  const split = String.prototype.split;
+  t.mock.method(String.prototype, "split", function (this: string, ...a: Parameters<typeof split>) {
+    looked += this.length;
+    return split.apply(this, a);
+  });
+  const p = new EventParser(), long = "x".repeat(100_000);
+  const out = `data: ${long}\r\n\r\n`.match(/[^]{1,100}/g)!.flatMap(piece => p._push(piece));
+  t.mock.restoreAll();
+  assert.deepEqual(out, [long]);
+  assert.ok(looked < 101_000, `${looked} characters`);
 });
 
 test("messages: blank and broken lines are skipped", () => {

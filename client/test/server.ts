@@ -6,7 +6,8 @@ import { comparator } from "../src/order.ts";
 import type { ClientMessage, Fields, ServerMessage, WireChange, WireRelation, WireRow } from "../src/wire.ts";
 
 type Where = Record<string, unknown> | undefined;
-interface Entry { pos: number; router: string; key: string; was?: WireRow | undefined; now?: WireRow | undefined; mutation?: string | undefined; channel?: string; message?: unknown; /** It was overtaken by a later write: its version is old. */ stale?: boolean }
+interface Joined { key?: string; keys?: string[]; presence: { member?: string; token?: string; state?: object; away?: boolean } }
+interface Entry { pos: number; router: string; key: string; was?: WireRow | undefined; now?: WireRow | undefined; mutation?: string | undefined; channel?: string; message?: unknown; by?: unknown; /** It was overtaken by a later write: its version is old. */ stale?: boolean }
 interface Sub {
   id: number; query: string; router: string; where: Where; channel: string | undefined; pos: number;
   /** Of a window: its effective order, what the client holds by now, and what it was told of rows beyond. */
@@ -60,6 +61,8 @@ export class Server {
   received: { via: string; m: ClientMessage }[] = [];
   attempts: string[] = [];
   nextKey = 100;
+  /** Updates with a base are merged. */
+  merges = true;
   private waiting = new Set<() => void>();
 
   cursor(pos = this.pos): string {
@@ -77,14 +80,14 @@ export class Server {
     return this.received.map(r => r.m).filter(m => m.type === "call");
   }
 
-  write(key: string, fields: Fields | undefined, mutation?: string, router = "todos"): WireRow | undefined {
+  write(key: string, fields: Fields | undefined, mutation?: string, router = "todos", by?: unknown): WireRow | undefined {
     const rows = this.table(router);
     const was = rows.get(key);
     const version = (was ? (was.version as number) : 0) + 1;
-    const now = fields && { key, version, fields: { id: Number(key), ...was?.fields, ...fields } };
+    const now = fields && { key, version, fields: { id: router === "presence" ? key : Number(key), ...was?.fields, ...fields } };
     if (now) rows.set(key, now);
     else rows.delete(key);
-    this.append({ router, key, was, now, mutation });
+    this.append({ router, key, was, now, mutation, by });
     return now;
   }
 
@@ -146,7 +149,7 @@ export class Server {
       const { key, was, now } = e;
       const c = (op: WireChange["op"], fields?: Fields): ServerMessage => ({
         type: "change", query: sub.query, cursor,
-        changes: [{ op, key, version: now?.version ?? Number(was!.version) + 1, ...(fields && { fields }), ...(e.mutation && { mutation: e.mutation }) }],
+        changes: [{ op, key, version: now?.version ?? Number(was!.version) + 1, ...(fields && { fields }), ...(e.mutation && { mutation: e.mutation }), ...(e.by !== undefined && { by: e.by }) }],
       });
       if (saw && sees) out.push(c("update", Object.fromEntries(Object.entries(now!.fields).filter(([k, v]) => was!.fields[k] !== v))));
       else if (sees) out.push(c(was ? "enter" : "create", now!.fields));
@@ -240,7 +243,60 @@ export class Server {
     };
   }
 
+  /** The tokens of members: their rows are of the router "presence". Who somebody is, his state tells: { as: "ada" }. */
+  tokens = new Map<string, string>();
+
+  /** Is there, if the message says so, and looks at who is. */
+  private joined(m: Extract<ClientMessage, { type: "subscribe" }>): Extract<ClientMessage, { type: "subscribe" }> | undefined {
+    const { key, keys, presence, ...rest } = m as typeof m & Joined;
+    const on = m.channel ?? key, { member, token } = presence;
+    if (member) {
+      if ((this.tokens.get(member) ?? token) !== token) return;
+      this.tokens.set(member, token!);
+      const { as = "u1" } = (presence.state ?? {}) as { as?: string };
+      const row = this.table("presence").get(member)?.fields ?? { id: member, on, router: m.router, person: as, name: as.toUpperCase(), info: {}, since: `2026-11-22T10:00:${10 + (this.nextKey++ % 50)}Z`, lock: "", wants: false };
+      const now = { ...row, state: presence.state, away: !!presence.away };
+      if (JSON.stringify(now) !== JSON.stringify(this.table("presence").get(member)?.fields)) this.write(member, now, undefined, "presence");
+    }
+    delete rest.channel;
+    return { ...rest, router: "presence", where: { on: { in: keys ?? [on!] } } };
+  }
+
+  /** Somebody is gone, or was thought to be. */
+  gone(member: string): void {
+    this.tokens.delete(member);
+    if (this.table("presence").has(member)) this.write(member, undefined, undefined, "presence");
+  }
+
+  /** What a member does. */
+  private act(id: number, verb: string, { member, token, ...data }: { member: string; token: string; to?: string }): ServerMessage {
+    const refuse = (status: number, code: string, more = {}): ServerMessage => ({ type: "error", id, problem: { status, code, detail: code, ...more } });
+    const row = this.table("presence").get(member);
+    const done = (data?: object): ServerMessage => ({ type: "result", id, cursor: this.cursor(), ...(data && { data }) });
+    if (!row) return verb === "leave" ? done() : refuse(404, "not_found");
+    if (this.tokens.get(member) !== token) return refuse(403, "forbidden");
+    const holder = [...this.table("presence").values()].find(r => r.fields["on"] === row.fields["on"] && r.fields["lock"]);
+    const put = (key: string, fields: Fields) => void this.write(key, fields, undefined, "presence");
+    if (verb === "leave") this.gone(member);
+    else if (verb === "set") put(member, data);
+    else if (verb === "request") put(member, { wants: true });
+    else if (verb === "unlock") put(member, { lock: "" });
+    else if (verb === "lock" && holder && holder.key !== member) return refuse(409, "locked", { current: holder });
+    else {
+      const to = verb === "handover" ? data.to! : member, lock = "f" + this.nextKey++;
+      if (holder) put(holder.key, { lock: "" });
+      put(to, { lock, wants: false });
+      return done({ lock });
+    }
+    return done();
+  }
+
   private subscribe(m: Extract<ClientMessage, { type: "subscribe" }>, subs: Map<number, Sub>): ServerMessage {
+    if (m.presence) {
+      const joined = m.router === "secret" ? undefined : this.joined(m);
+      if (!joined) return { type: "error", id: m.id, problem: m.router === "secret" ? { status: 404, code: "not_found", detail: "no such row" } : { status: 403, code: "forbidden", detail: "wrong token" } };
+      m = joined;
+    }
     const query = "q" + m.id + "x" + this.attempts.length;
     const sub: Sub = {
       id: m.id, query, router: m.router ?? "", where: m.where as Where, channel: m.channel, pos: this.pos,
@@ -309,6 +365,7 @@ export class Server {
     const row = this.table(router).get(key);
     const data = m.data as Fields;
     const refuse = (status: number, code: string, more = {}): ServerMessage => ({ type: "error", id, problem: { status, code, detail: code, ...more } });
+    if (router === "presence") return this.act(id, m.verb, m.data as never);
     if (m.verb === "list") return { type: "result", id, cursor: this.cursor(), ...this.listing(m) };
     if (data instanceof Array) {
       const rows = (data as { key?: string; data?: Fields }[]).map(d =>
@@ -322,7 +379,15 @@ export class Server {
     }
     if (!row) return refuse(404, "not_found");
     if (m.verb === "get") return { type: "result", id, row };
-    if (m.version !== row.version) return m.version === undefined ? refuse(428, "version_required") : refuse(409, "conflict", { current: row });
+    if (m.version !== undefined && m.version !== row.version && this.merges && m.verb === "update") {
+      const changed: Record<string, { version: number; by?: unknown }> = {};
+      for (const { key: k, router: r, was, now, by } of this.log) {
+        if (k !== key || r !== router || !now || (now.version as number) <= m.version) continue;
+        for (const f of Object.keys(now.fields)) if (was?.fields[f] !== now.fields[f]) changed[f] = { version: now.version as number, ...(by !== undefined && { by }) };
+      }
+      const base = (m.base ?? {}) as Fields, conflicts = Object.keys(data).filter(f => !(f in base) || JSON.stringify(base[f]) !== JSON.stringify(row.fields[f]));
+      if (conflicts.length) return refuse(409, "conflict", { current: row, changed, conflicts });
+    } else if (m.version !== row.version) return m.version === undefined ? refuse(428, "version_required") : refuse(409, "conflict", { current: row });
     if (m.verb === "delete") {
       this.write(key, undefined, m.mutation, router);
       return { type: "result", id, cursor: this.cursor() };

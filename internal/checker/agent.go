@@ -303,7 +303,7 @@ func (h *heard) move(cursor string, strictly bool) {
 	case err != nil:
 		h.find(Protocol, "the cursor %q: %v", cursor, err)
 	case h.known && (p.Epoch != h.at.Epoch || h.at.After(p) && h.kind != window || strictly && !p.After(h.at)):
-		h.find(Inversion, "it is told of %d", p.Major)
+		h.find(Inversion, "it is told of %v", p)
 	}
 	h.at, h.known = p, true
 }
@@ -319,15 +319,15 @@ func (h *heard) message(l line) {
 		if h.known {
 			h.rest = h.client.agent.world.oracle.spoken(h.channel, h.at, p)
 		} else {
-			h.rest = h.client.agent.world.oracle.spoken(h.channel, broker.Position{Epoch: p.Epoch, Major: p.Major - 1}, p)
+			h.rest = h.client.agent.world.oracle.spokenAt(h.channel, p)
 		}
 	}
 	if len(h.rest) == 0 {
-		h.find(Duplicate, "message %s of %d", l.Data, p.Major)
+		h.find(Duplicate, "message %s of %v", l.Data, p)
 		return
 	}
-	if h.rest[0].data != string(l.Data) || h.rest[0].at != p.Major {
-		h.find(Gap, "it is told %s of %d, and %s of %d is next", l.Data, p.Major, h.rest[0].data, h.rest[0].at)
+	if h.rest[0].data != string(l.Data) || h.rest[0].at != p {
+		h.find(Gap, "it is told %s of %v, and %s of %v is next", l.Data, p, h.rest[0].data, h.rest[0].at)
 		h.rest = nil
 	} else {
 		h.rest = h.rest[1:]

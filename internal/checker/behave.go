@@ -25,6 +25,9 @@ func (c *client) behave(ctx context.Context) {
 		overlap := c.rnd.IntN(4) == 0
 		if k != nil && !overlap {
 			k.close(c.rnd.IntN(2) == 0)
+			if c.rnd.IntN(6) == 0 {
+				c.crash()
+			}
 			if k = nil; c.rnd.IntN(5) == 0 { // away for a while
 				c.sleep(ctx, time.Duration(c.rnd.IntN(1500))*time.Millisecond)
 			}
@@ -55,6 +58,9 @@ func (c *client) behave(ctx context.Context) {
 func (c *client) stay(ctx context.Context, k *connection) {
 	for range 1 + c.rnd.IntN(3) {
 		if !c.linger(ctx, k, int64(1+c.rnd.IntN(300)), time.Duration(100+c.rnd.IntN(1500))*time.Millisecond) {
+			return
+		}
+		if !c.act(ctx, k) {
 			return
 		}
 		if c.rnd.IntN(3) == 0 && !c.storm(ctx, k) {
@@ -96,8 +102,9 @@ func (c *client) storm(ctx context.Context, k *connection) bool {
 			s := c.subs[id]
 			again := newSubscription(id, s.interest)
 			if c.rnd.IntN(2) == 0 { // goes on where it was, under the same id or a new one
-				again.feed, again.at, again.known, again.mask, again.read = s.feed, s.at, s.known, s.mask, s.read
+				again.feed, again.at, again.known, again.mask, again.read, again.blind = s.feed, s.at, s.known, s.mask, s.read, s.blind
 			}
+			again.member = s.member
 			delete(c.subs, id)
 			if k.link != nil {
 				delete(k.link.standing, s)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/swampline/live/broker"
+	"github.com/swampline/live/internal/extend"
 	"github.com/swampline/live/internal/mirror"
 )
 
@@ -21,6 +22,7 @@ import (
 type client struct {
 	world      *world
 	name, who  string
+	index      int
 	rnd        *rand.Rand
 	proxy      *proxy
 	http       *http.Client
@@ -37,16 +39,17 @@ type client struct {
 	links   int
 	node    *node
 	pending map[int64]bool // unsubscribes without an answer
+	calls   map[int64]bool // calls without an answer
 	trace   []string
 }
 
 func newClient(w *world, index int, who string, interests []interest) *client {
 	seed := w.config.Seed
 	c := &client{
-		world: w, name: "client " + strconv.Itoa(index), who: who,
+		world: w, name: "client " + strconv.Itoa(index), who: who, index: index,
 		rnd:    rand.New(rand.NewPCG(seed, uint64(10_000+index))),
 		random: rand.New(rand.NewPCG(seed, uint64(20_000+index))),
-		subs:   map[int64]*subscription{}, pending: map[int64]bool{}, transports: Transports,
+		subs:   map[int64]*subscription{}, pending: map[int64]bool{}, calls: map[int64]bool{}, transports: Transports,
 		compressed: index%3 == 0,
 	}
 	c.node = w.nodes[c.rnd.IntN(len(w.nodes))]
@@ -72,6 +75,9 @@ func (c *client) draw(n int) int {
 func (c *client) add(i interest) *subscription {
 	c.next++
 	s := newSubscription(c.next, i)
+	if i.joins {
+		s.member = c.world.members.come(c.who, extend.ParsePlace(i.places[0]))
+	}
 	c.subs[s.id] = s
 	return s
 }
@@ -104,7 +110,7 @@ func (c *client) ids() []int64 {
 
 // ask notes that a subscription is asked for on a link, and returns the message. The lock is held.
 func (c *client) ask(l *link, s *subscription) string {
-	st := &standing{}
+	st := &standing{stamp: c.world.table.now()}
 	if s.known {
 		st.sent = s.feed.Cursor
 		c.world.tally.Resumes.Add(1)
@@ -115,7 +121,7 @@ func (c *client) ask(l *link, s *subscription) string {
 		s.before = turns
 	}
 	s.asked, s.turns = l, turns
-	text := s.text()
+	text := s.text(c.world.members)
 	c.note(l, "->", text)
 	return text
 }
@@ -168,6 +174,7 @@ func (c *client) take(l *link, line []byte) error {
 		c.closed(l, m, line)
 	case "result":
 		delete(c.pending, m.ID)
+		delete(c.calls, m.ID)
 	case "reconnect":
 		return errGone
 	}
@@ -220,12 +227,16 @@ func (c *client) answer(l *link, m mirror.Message, line []byte) {
 	if m.Type == "resumed" {
 		return
 	}
-	s.read = c.world.table.now()
+	s.read, s.blind = c.world.table.now(), map[string]bool{}
 	s.at = c.position(m.Cursor)
 	if s.kind == channel {
 		return
 	}
 	c.world.tally.Rows.Add(int64(len(m.Rows)))
+	if s.meets() {
+		c.met(l, s, st, m)
+		return
+	}
 	mask, ok := c.world.rights.named(s.list, m.Tag)
 	if !ok {
 		c.find(Protocol, l, s, "the tag is of no rights that there are: %.300s", line)
@@ -289,10 +300,13 @@ func (c *client) apply(l *link, s *subscription, m mirror.Message, line []byte) 
 	c.taken.Add(n)
 	c.world.tally.Deliveries.Add(n)
 	s.at = c.position(m.Cursor)
-	switch s.kind {
-	case channel:
+	switch {
+	case s.kind == channel:
 		c.heard(l, s, before, m)
-	case rows, window:
+	case s.meets() && s.kind != count:
+		c.news(l, s, m)
+		c.accompanies(l, s, before)
+	case s.kind != count:
 		for _, change := range s.feed.Changes {
 			if change.Op != "leave" && change.Op != "delete" {
 				c.fits(l, s, change.Held)
@@ -317,12 +331,14 @@ func (c *client) move(l *link, s *subscription, st *standing, m mirror.Message) 
 		return
 	}
 	s.at = c.position(m.Cursor)
-	switch s.kind {
-	case channel:
+	switch {
+	case s.kind == channel:
 		if missed := c.world.oracle.spoken(s.channel, before, s.at); len(missed) > 0 {
-			c.find(Gap, l, s, "the cursor moved from %d and passed over %d messages: %v", before.Major, len(missed), missed)
+			c.find(Gap, l, s, "the cursor moved from %v and passed over %d messages: %v", before, len(missed), missed)
 		}
-	case rows:
+	case s.meets() && s.kind != count:
+		c.accompanies(l, s, before)
+	case s.kind != count:
 		c.covers(l, s, before)
 	}
 }
@@ -335,14 +351,17 @@ func (c *client) failed(l *link, m mirror.Message, line []byte) error {
 	case c.pending[m.ID]:
 		delete(c.pending, m.ID)
 		return nil // it had been closed meanwhile
+	case c.calls[m.ID] && code == "not_found": // the hub does not know the member, yet or any more
+		delete(c.calls, m.ID)
+		return nil
 	case code == "unavailable" || code == "rate_limited" || code == "too_many_sessions" || code == "overloaded":
 		return errGone
-	case m.ID != 0 && m.ID <= c.next && (s == nil || l.standing[s] == nil):
+	case !c.calls[m.ID] && m.ID != 0 && m.ID <= c.next && (s == nil || l.standing[s] == nil):
 		return nil // the client has unsubscribed meanwhile
 	case s == nil:
 		c.world.tally.Find(Refused, "%s (%s): %s", c.name, l.transport, line)
 		return nil
-	case s.kind == channel && code == "not_found" && c.lost(s):
+	case (s.kind == channel || s.meets()) && code == "not_found" && c.lost(s, l.standing[s]):
 		c.drop(l, s)
 		return nil
 	}
@@ -357,7 +376,7 @@ func (c *client) closed(l *link, m mirror.Message, line []byte) {
 	if s == nil || l.standing[s] == nil {
 		return
 	}
-	if s.kind != channel || !c.lost(s) {
+	if s.kind != channel && !s.meets() || !c.lost(s, l.standing[s]) {
 		c.find(Refused, l, s, "%s", line)
 	}
 	c.drop(l, s)
@@ -366,6 +385,7 @@ func (c *client) closed(l *link, m mirror.Message, line []byte) {
 // drop forgets a subscription, and adds it as a new one: it is asked for on the next connection.
 func (c *client) drop(l *link, s *subscription) {
 	delete(c.subs, s.id)
+	c.world.members.goes(s.member)
 	delete(l.standing, s)
 	l.queries = without(l.queries, s)
 	c.add(s.interest)
@@ -389,7 +409,7 @@ func (c *client) settled(at broker.Position) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, s := range c.subs {
-		if s.kind == channel && c.barred(s) {
+		if c.barred(s) {
 			continue
 		}
 		if !s.known || s.at.Epoch != at.Epoch || at.After(s.at) {
@@ -404,15 +424,18 @@ func (c *client) lacks() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, s := range c.subs {
-		if s.asked == nil && !(s.kind == channel && c.barred(s)) {
+		if s.asked == nil && !c.barred(s) {
 			return true
 		}
 	}
 	return false
 }
 
-// barred reports whether the caller has no right to a channel.
+// barred reports whether the caller has no right to a channel, or to the one place that it asks for.
 func (c *client) barred(s *subscription) bool {
+	if s.meets() {
+		return len(s.places) == 1 && !c.world.permitted(c.who, s.places[0])
+	}
 	mask, _ := c.world.rights.of(c.who)
 	owner, ok := chatOwner(s.channel)
 	return ok && mask&(1<<owner) == 0

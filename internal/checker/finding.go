@@ -25,6 +25,7 @@ const (
 	Refused     Invariant = "refused"      // a refusal or an end for which there was no reason
 	Protocol    Invariant = "protocol"     // a message that docs/protocol.md does not allow there
 	Logged      Invariant = "logged"       // the hub logged an error
+	Flicker     Invariant = "flicker"      // a member that was there all the time was told to be gone
 	Leak        Invariant = "leak"         // goroutines, heap or open files are left
 )
 

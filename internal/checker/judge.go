@@ -41,16 +41,22 @@ func (c *client) audit(line []byte) {
 
 // find notes a finding of a subscription.
 func (c *client) find(i Invariant, l *link, s *subscription, format string, args ...any) {
+	c.keep()
+	args = append([]any{c.name, c.who, l.transport, l.number, s.interest.String(), s.at.String()}, args...)
+	c.world.tally.Find(i, "%s (%s, %s, link %d), %s, at %s: "+format, args...)
+}
+
+// keep writes down what was said to the client, for who looks for the cause of a finding. The lock is held.
+func (c *client) keep() {
 	if c.world.config.Debug {
 		_ = os.WriteFile(fmt.Sprintf("%s/%s.trace", os.TempDir(), strings.ReplaceAll(c.name, " ", "-")), []byte(strings.Join(c.trace, "\n")), 0o600)
 	}
-	args = append([]any{c.name, c.who, l.transport, l.number, s.interest.String(), s.at.Major}, args...)
-	c.world.tally.Find(i, "%s (%s, %s, link %d), %s, at %d: "+format, args...)
 }
 
 // resync judges whether there was a reason.
 func (c *client) resync(l *link, s *subscription, m mirror.Message, line []byte) {
 	c.world.tally.Resync(m.Reason)
+	c.world.oracle.await(c.position(m.Cursor)) // it has a cause that the hub has seen
 	if s.asked != l || c.excused(l, s, m) {
 		return
 	}
@@ -66,18 +72,29 @@ func (c *client) excused(l *link, s *subscription, m mirror.Message) bool {
 		return true
 	}
 	// The hub goes by what it was asked with, which another connection of the client may have overtaken.
-	if sent := l.standing[s].sent; sent != "" && o.excuse(m.Reason, c.position(sent), c.who) {
-		return true
+	from := s.at
+	if sent := l.standing[s].sent; sent != "" {
+		if from = c.position(sent); o.excuse(m.Reason, from, c.who) {
+			return true
+		}
 	}
 	switch m.Reason {
 	case "history", "epoch":
+		if s.meets() && (o.greeted(s.at) || o.greeted(from)) { // what it knew before is not what a new hub knows
+			return true
+		}
 		return l.handle.lost.Load() > l.lost || l.handle.behind()
 	case "rights":
 		now, turns := c.world.rights.of(c.who)
+		if s.meets() {
+			return turns != s.turns || len(s.places) > 1 || o.excuse(m.Reason, l.began, c.who)
+		}
 		// A hub that is behind what the client was told elsewhere learns of it later than the client.
 		return turns != s.turns || now != s.mask || o.excuse(m.Reason, l.began, c.who)
 	case "unknown":
-		return s.kind == window
+		// What leaves a hub in doubt about a member is more than the words on the log tell: a resync of presence for this reason is counted,
+		// and not judged. What a window's hub doubts the oracle does not follow either.
+		return s.kind == window || s.meets()
 	}
 	return false
 }
@@ -119,20 +136,24 @@ func (c *client) heard(l *link, s *subscription, before broker.Position, m mirro
 		same = want[i].data == string(m.Messages[i])
 	}
 	if !same {
-		c.find(Gap, l, s, "after %d it got %d messages, the log has %d: got %s, want %v", before.Major, len(m.Messages), len(want), m.Messages, want)
+		c.find(Gap, l, s, "after %v it got %d messages, the log has %d: got %s, want %v", before, len(m.Messages), len(want), m.Messages, want)
 	}
 	c.world.tally.Checked.Add(int64(len(want)))
 }
 
 // covers checks that what is held is what the log says, as far as the log went from a position to where the subscription is: of each change
-// in between, that the row is there if it belongs here, in this version or a newer one, and is not if it does not.
+// in between, that the row is there if it belongs here, in this version or a newer one, and is not if it does not. What belongs into a
+// window depends on what else does, so of a window only the latter is checked.
 func (c *client) covers(l *link, s *subscription, before broker.Position) {
-	if s.kind != rows {
+	if s.kind != rows && s.kind != window {
 		return
 	}
 	passed := c.world.oracle.changed(before, s.at)
 	c.world.tally.Checked.Add(int64(len(passed)))
 	for n, change := range passed {
+		if change.was < change.version && c.world.oracle.blind(l.handle, change) {
+			s.blind[change.key] = true
+		}
 		if change.open || slices.ContainsFunc(passed[n+1:], func(next logged) bool { return next.key == change.key }) {
 			continue // what it is in the end counts
 		}
@@ -140,21 +161,25 @@ func (c *client) covers(l *link, s *subscription, before broker.Position) {
 		version := versionOf(held.Version)
 		belongs := !change.gone && s.matches(change.row)
 		switch {
+		case belongs && s.kind == window:
 		case belongs && (!ok || version < change.version):
 			// A list that was read after the row had gone, or moved away, did not show it.
 			if id, _ := strconv.ParseInt(change.key, 10, 64); !c.world.table.ended(id, change.version, s.read, s.matches) {
-				c.find(Gap, l, s, "it went on from %d past %d, where row %s became version %d, and holds version %q; its list was read before %d: %s", before.Major, change.at, change.key, change.version, held.Version, s.read, c.world.story(change.key))
+				c.find(Gap, l, s, "it went on from %v past %v, where row %s became version %d, and holds version %q; its list was read before %d: %s", before, change.at, change.key, change.version, held.Version, s.read, c.world.story(change.key))
 			}
-		case !belongs && ok && version == change.was && change.was < change.version:
-			c.world.tally.Late.Add(1) // it was published late, and a hub that reads that from old history cannot tell
+		case !belongs && ok && s.blind[change.key]:
+			c.world.tally.Late.Add(1)
 		case !belongs && ok && version <= change.version:
-			c.find(Gap, l, s, "it went on from %d past %d, where row %s left with version %d, and holds version %s: %s", before.Major, change.at, change.key, change.version, held.Version, c.world.story(change.key))
+			c.find(Gap, l, s, "it went on from %v past %v, where row %s left with version %d, and holds version %s: %s", before, change.at, change.key, change.version, held.Version, c.world.story(change.key))
 		}
 	}
 }
 
 // lost reports whether the caller's rights are such, or have changed since it was asked, that a channel may be refused.
-func (c *client) lost(s *subscription) bool {
+func (c *client) lost(s *subscription, st *standing) bool {
+	if s.meets() {
+		return c.unseen(s, st)
+	}
 	mask, turns := c.world.rights.of(c.who)
 	owner, ok := chatOwner(s.channel)
 	return ok && (turns != s.turns || turns != s.before || mask&(1<<owner) == 0)

@@ -41,12 +41,27 @@ type link struct {
 	over      bool // the client has ended it
 }
 
+// lifeHeader tells in an answer which hub gave it: between the time at which a client begins a link, and that at which it is answered, another
+// one may have come in the place of the one that was there.
+const lifeHeader = "Checker-Life"
+
+// answered notes which hub answered a link.
+func (c *client) answered(l *link, header http.Header) {
+	h := c.world.lifeOf(header.Get(lifeHeader))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if h != nil && h != l.handle {
+		l.handle, l.lost, l.began = h, 0, h.first()
+	}
+}
+
 // standing is where a subscription is on one link.
 type standing struct {
 	sent     string // the cursor that it asked with
 	answered bool
 	query    string
 	last     string // the cursor after which everything must come
+	stamp    int64  // of the table's clock when it asked
 }
 
 // connection is a client's way to a hub over one transport.
@@ -127,7 +142,7 @@ func (k *connection) run(ctx context.Context) error {
 // dial opens a WebSocket and subscribes.
 func (k *connection) dial(ctx context.Context) error {
 	c := k.client
-	dialing, cancel := context.WithTimeout(ctx, c.world.config.Patience)
+	dialing, cancel := context.WithTimeout(ctx, c.world.patience())
 	defer cancel()
 	socket, answer, err := websocket.Dial(dialing, k.url, &websocket.DialOptions{HTTPClient: c.http})
 	if answer != nil && answer.StatusCode != http.StatusSwitchingProtocols {
@@ -139,6 +154,7 @@ func (k *connection) dial(ctx context.Context) error {
 	socket.SetReadLimit(-1)
 	k.socket = socket
 	l, texts := c.begin(k)
+	c.answered(l, answer.Header)
 	k.link = l
 	if err := k.say(ctx, texts...); err != nil {
 		_ = socket.CloseNow()
@@ -152,7 +168,7 @@ func (k *connection) say(ctx context.Context, texts ...string) error {
 	if len(texts) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, k.client.world.config.Patience)
+	ctx, cancel := context.WithTimeout(ctx, k.client.world.patience())
 	defer cancel()
 	return k.socket.Write(ctx, websocket.MessageText, []byte(strings.Join(texts, "\n")))
 }
@@ -160,7 +176,7 @@ func (k *connection) say(ctx context.Context, texts ...string) error {
 // listen takes what comes over a WebSocket. A hub that says nothing for longer than it pings is gone.
 func (k *connection) listen(ctx context.Context) error {
 	for {
-		reading, cancel := context.WithTimeout(ctx, k.client.world.config.Patience)
+		reading, cancel := context.WithTimeout(ctx, k.client.world.patience())
 		_, data, err := k.socket.Read(reading)
 		cancel()
 		if err != nil {
@@ -196,6 +212,7 @@ func (k *connection) post(ctx context.Context, url, accept string) (*http.Respon
 	if err != nil {
 		return nil, nil, err
 	}
+	c.answered(l, answer.Header)
 	if answer.StatusCode != http.StatusOK {
 		defer answer.Body.Close()
 		c.refused(answer.StatusCode)
@@ -222,7 +239,7 @@ type unzipped struct {
 func (k *connection) stream(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	patience := k.client.world.config.Patience
+	patience := k.client.world.patience()
 	alive := time.AfterFunc(patience, cancel)
 	defer alive.Stop()
 	answer, l, err := k.post(ctx, k.url, "text/event-stream")
@@ -251,7 +268,7 @@ func (k *connection) round(ctx context.Context) (idle bool, err error) {
 	if k.transport == LongPoll {
 		url += "?wait=1"
 	}
-	ctx, cancel := context.WithTimeout(ctx, k.client.world.config.Patience+time.Second)
+	ctx, cancel := context.WithTimeout(ctx, k.client.world.patience()+time.Second)
 	defer cancel()
 	before := k.client.taken.Load()
 	answer, l, err := k.post(ctx, url, "application/x-ndjson")

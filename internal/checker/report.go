@@ -42,7 +42,7 @@ func Report(w io.Writer, t *Tally, command string, rows ...[2]string) {
 
 // invariants are all, in the order in which they are reported.
 var invariants = []Invariant{
-	Gap, Duplicate, Inversion, FalseResync, Misfit, WrongRows, Audience, Revoked, Stuck, Refused, Protocol, Logged, Leak,
+	Gap, Duplicate, Inversion, FalseResync, Misfit, WrongRows, Audience, Revoked, Stuck, Refused, Protocol, Logged, Flicker, Leak,
 }
 
 // number writes a number with its thousands apart.

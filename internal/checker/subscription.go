@@ -26,10 +26,16 @@ type interest struct {
 	list    int64 // negative for all
 	order   string
 	limit   int
+	// places are where it asks who is there, nil for one to rows or messages; joins says that its client is there, too.
+	places []string
+	joins  bool
 }
 
 // String names it in findings.
 func (i interest) String() string {
+	if i.meets() {
+		return fmt.Sprintf("who is at %s (kind %d, limit %d, joins %v)", strings.Join(i.places, " "), i.kind, i.limit, i.joins)
+	}
 	switch i.kind {
 	case channel:
 		return "channel " + i.channel
@@ -48,8 +54,9 @@ func (i interest) message(id int64) map[string]any {
 		m["channel"] = i.channel
 		return m
 	}
-	m["router"] = router
-	if i.list >= 0 {
+	if i.meets() {
+		i.asks(m)
+	} else if m["router"] = router; i.list >= 0 {
 		m["where"] = map[string]any{"list": i.list}
 	}
 	switch i.kind {
@@ -76,6 +83,10 @@ type subscription struct {
 	before      int    // the same, of when it was asked for before: the answer may be to that
 	// read is the stamp before which its last list was read.
 	read int64
+	// blind are the rows of which it passed a change that was published late, on a hub that could not know that.
+	blind map[string]bool
+	// member is whom it makes be there, nil for none.
+	member *member
 }
 
 func newSubscription(id int64, i interest) *subscription {
@@ -88,12 +99,15 @@ func newSubscription(id int64, i interest) *subscription {
 func (s *subscription) restart() {
 	s.feed = &mirror.Feed{}
 	s.feed.Limit = s.limit
-	s.at, s.link, s.known = broker.Position{}, nil, false
+	s.at, s.link, s.known, s.blind = broker.Position{}, nil, false, map[string]bool{}
 }
 
 // text is the message that subscribes, or goes on.
-func (s *subscription) text() string {
+func (s *subscription) text(ms *members) string {
 	m := s.message(s.id)
+	if s.meets() {
+		m["presence"] = ms.presence(s.member)
+	}
 	if s.known {
 		m["cursor"] = s.feed.Cursor
 		if s.feed.Tag != "" {

@@ -216,6 +216,41 @@ func (t *table) ended(id, version, until int64, match func(item) bool) bool {
 	return h.gone != 0 && h.gone <= until
 }
 
+// dated is a version of a row, with the stamp of its commit.
+type dated struct {
+	item
+	stamp int64
+}
+
+// since returns what a row has been since a stamp, beginning with what it was then.
+func (t *table) since(key string, stamp int64) (all []dated) {
+	id, err := strconv.ParseInt(key, 10, 64)
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	h := t.history[id]
+	if err != nil || h == nil || h.gone != 0 && h.gone <= stamp {
+		return nil
+	}
+	for v := len(h.versions) - 1; v >= 0; v-- {
+		if all = append(all, dated{h.versions[v], h.stamps[v]}); h.stamps[v] <= stamp {
+			break
+		}
+	}
+	slices.Reverse(all)
+	return all
+}
+
+// stampOf is when a version of a row was committed.
+func (t *table) stampOf(key string, version int64) int64 {
+	id, _ := strconv.ParseInt(key, 10, 64)
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if h := t.history[id]; h != nil && version >= 1 && version <= int64(len(h.stamps)) {
+		return h.stamps[version-1]
+	}
+	return 0
+}
+
 // owned reports whether a row ever had an owner that some mask holds.
 func (t *table) owned(key string, mask uint64) bool {
 	id, err := strconv.ParseInt(key, 10, 64)

@@ -8,6 +8,7 @@ package checker
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -15,11 +16,14 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/swampline/live"
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/internal/mirror"
+	"github.com/swampline/live/internal/session"
+	"github.com/swampline/live/presence"
 	"github.com/swampline/live/where"
 )
 
@@ -32,15 +36,26 @@ type world struct {
 	tally  *Tally
 	table  *table
 	rights *rights
-	oracle *oracle
-	nodes  []*node
+	// members are those who are somewhere.
+	members *members
+	oracle  *oracle
+	nodes   []*node
+	lives   sync.Map // the *handle of each hub that there was, by the name that it signs with
+	server  *accidents
 
 	// order is held by writers from before they commit until they have published, and alone by what begins to follow the log: a hub
 	// knows of versions that were published in the other order only what came by since it began.
 	order sync.RWMutex
+	// still is held by every Append, and alone by what happens to the log while nobody appends: hubs talk about members at any time.
+	still sync.RWMutex
+	// calm says that nothing breaks any more.
+	calm atomic.Bool
 	// tasks are what the world does by itself: hubs that end, revocations that are acknowledged.
 	tasks sync.WaitGroup
 	ctx   context.Context
+	// reading is the oracle's; it ends after everything else.
+	reading sync.WaitGroup
+	end     context.CancelFunc
 }
 
 // callerKey is where a request's context has the caller.
@@ -50,8 +65,12 @@ func callerOf(ctx context.Context) string { who, _ := ctx.Value(callerKey{}).(st
 
 // newWorld makes the hubs.
 func newWorld(ctx context.Context, c Config, tally *Tally) *world {
-	w := &world{config: c, tally: tally, table: newTable(), rights: newRights(), ctx: ctx}
-	w.oracle = newOracle(w.table, tally)
+	ctx, end := context.WithCancel(ctx)
+	w := &world{config: c, tally: tally, table: newTable(), rights: newRights(), ctx: ctx, end: end}
+	w.members = newMembers(w.table)
+	w.server = &accidents{log: c.Log.orMemory()}
+	w.oracle = newOracle(ctx, w.server.log.New(), w.table, tally)
+	w.reading.Go(w.oracle.read)
 	w.rights.add(root, everything)
 	for i := range c.Hubs {
 		w.nodes = append(w.nodes, &node{world: w, index: i})
@@ -68,6 +87,17 @@ func (w *world) close() {
 		n.stop(context.Background(), 10*time.Second)
 	}
 	w.tasks.Wait()
+	w.end()
+	w.reading.Wait()
+}
+
+// patience is how long a client waits for a sign of life. When nothing breaks any more it is the machine that is slow, and to connect anew
+// would make it slower.
+func (w *world) patience() time.Duration {
+	if w.calm.Load() {
+		return max(w.config.Patience, w.config.Settle/2)
+	}
+	return w.config.Patience
 }
 
 // node is the place of a hub: when it is killed another one comes there.
@@ -83,6 +113,7 @@ type node struct {
 type life struct {
 	hub    *live.Hub
 	items  *live.Router[item]
+	who    *presence.Presence
 	handle *handle
 	mux    http.Handler
 	server *http.Server
@@ -93,7 +124,7 @@ type life struct {
 // start makes a hub, and returns when it follows the log.
 func (n *node) start() {
 	w := n.world
-	l := &life{handle: &handle{oracle: w.oracle}, done: make(chan struct{})}
+	l := &life{handle: &handle{Broker: w.server.log.New(), still: &w.still, window: 1 << 20, began: map[uint64]broker.Position{}}, done: make(chan struct{})}
 	o := live.Options{
 		Broker: l.handle, Logger: slog.New(errorLog{w.tally}), Identity: callerOf,
 		PingInterval: w.config.Ping, PongTimeout: w.config.Patience, WriteTimeout: w.config.Patience,
@@ -101,16 +132,19 @@ func (n *node) start() {
 	switch n.index % 3 { // resumes read from the broker, and queues overflow
 	case 1:
 		o.HistoryEntries, o.MaxQueueBytes = 150, 4<<10
+		l.handle.window = o.HistoryEntries
 	case 2:
 		o.HistoryEntries = 30
+		l.handle.window = o.HistoryEntries
 	}
 	l.hub, l.items = live.New(o), w.router()
 	l.hub.Register(l.items,
 		&live.Channel{Name: "news", Subscribe: func(context.Context, string) error { return nil }},
 		&live.Channel{Name: "bulletin:*", Subscribe: func(context.Context, string) error { return nil }},
 		&live.Channel{Name: "chat:*", Subscribe: w.mayChat})
+	l.who = presence.New(l.hub, presence.Options{Person: person, Lease: w.config.Lease, Linger: w.config.Linger, Batch: 20 * time.Millisecond})
 	mux := http.NewServeMux()
-	mux.Handle("/as/{who}/live/", as(zip(w.tally, l.hub)))
+	mux.Handle("/as/{who}/live/", as(zip(w.tally, w.signed(l.handle, l.hub))))
 	l.mux = mux
 	l.socket = listen()
 	l.server = &http.Server{Handler: mux, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
@@ -124,6 +158,24 @@ func (n *node) start() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.life = l
+}
+
+// signed says in each answer which hub gave it.
+func (w *world) signed(h *handle, hub http.Handler) http.Handler {
+	name := rand.Text()
+	w.lives.Store(name, h)
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		rw.Header().Set(lifeHeader, name)
+		hub.ServeHTTP(rw, r)
+	})
+}
+
+// lifeOf is the hub of a name; nil when there was none.
+func (w *world) lifeOf(name string) *handle {
+	if h, ok := w.lives.Load(name); ok {
+		return h.(*handle)
+	}
+	return nil
 }
 
 // present returns the hub that is there now.
@@ -188,7 +240,7 @@ func (w *world) await(ctx context.Context, at broker.Position) error {
 	for _, n := range w.nodes {
 		for l := n.present(); ; {
 			p, err := l.reached(ctx)
-			lost := p.Epoch == w.oracle.end().Epoch && p.Epoch != at.Epoch
+			lost := p.Epoch == w.oracle.known().Epoch && p.Epoch != at.Epoch
 			if err == nil && (lost || p.Epoch == at.Epoch && !at.After(p)) || n.present() != l {
 				break
 			}
@@ -220,13 +272,34 @@ func (w *world) exclusive(f func()) {
 	}
 }
 
+// trim cuts the history short: all but the newest entries are gone.
+func (w *world) trim(keep int) {
+	w.exclusive(func() {
+		w.still.Lock()
+		defer w.still.Unlock()
+		w.oracle.end()
+		w.server.do(func(l Log) { l.Trim(keep) })
+		w.oracle.trimmed(keep)
+	})
+}
+
+// newLog loses the log: a new epoch begins.
+func (w *world) newLog() {
+	w.exclusive(func() {
+		w.still.Lock()
+		defer w.still.Unlock()
+		old := w.oracle.end()
+		w.server.do(func(l Log) { l.NewEpoch() })
+		w.oracle.renewed(old)
+	})
+}
+
 // grant gives a caller other rights and has the hubs told; what he loses may not be sent to him any more once all of them know.
 func (w *world) grant(who string, mask uint64) {
 	w.rights.set(who, mask)
 	_, turns := w.rights.of(who)
 	w.tasks.Go(func() {
-		l := w.nodes[int(mask)%len(w.nodes)].present()
-		if err := l.hub.Recheck(w.ctx, who); err != nil {
+		if err := w.recheck(w.nodes[int(mask)%len(w.nodes)].present().hub, who); err != nil {
 			if w.ctx.Err() == nil {
 				w.tally.Find(Protocol, "Recheck: %v", err)
 			}
@@ -242,6 +315,17 @@ func (w *world) grant(who string, mask uint64) {
 	})
 }
 
+// recheck has a hub tell all of a caller's rights, and again as long as the log cannot be reached.
+func (w *world) recheck(hub *live.Hub, who string) error {
+	w.order.RLock() // the log is not lost meanwhile
+	defer w.order.RUnlock()
+	for end := time.Now().Add(w.config.Settle); ; time.Sleep(again) {
+		if err := hub.Recheck(w.ctx, who); err == nil || w.ctx.Err() != nil || time.Now().After(end) {
+			return err
+		}
+	}
+}
+
 // mayChat permits a channel of an owner whose rows the caller may see.
 func (w *world) mayChat(ctx context.Context, name string) error {
 	owner, err := strconv.Atoi(strings.TrimPrefix(name, "chat:"))
@@ -249,6 +333,12 @@ func (w *world) mayChat(ctx context.Context, name string) error {
 		return live.ErrNotFound
 	}
 	return nil
+}
+
+// person is the caller as others see him.
+func person(ctx context.Context) (presence.Person, error) {
+	who := callerOf(ctx)
+	return presence.Person{ID: who, Name: nameOf(who), Info: map[string]string{"of": who}}, nil
 }
 
 // router makes the router of one hub over the table.
@@ -287,10 +377,17 @@ type errorLog struct{ tally *Tally }
 // Enabled takes errors.
 func (errorLog) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelError }
 
-// Handle notes one.
+// Handle notes one. That the log cannot be reached is none once its server was made one that cannot.
 func (e errorLog) Handle(_ context.Context, r slog.Record) error {
-	text := r.Message
-	r.Attrs(func(a slog.Attr) bool { text += " " + a.String(); return true })
+	text, away := r.Message, false
+	r.Attrs(func(a slog.Attr) bool {
+		text += " " + a.String()
+		away = away || strings.Contains(a.Value.String(), session.ErrUnavailable.Error())
+		return true
+	})
+	if faults := e.tally.Faults(); away && faults[Away]+faults[Restart] > 0 {
+		return nil
+	}
 	e.tally.Find(Logged, "%s", text)
 	return nil
 }

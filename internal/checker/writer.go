@@ -57,6 +57,24 @@ func (w *writer) note(err error) {
 // life is some hub.
 func (w *writer) life() *life { return w.world.nodes[w.rnd.IntN(len(w.world.nodes))].present() }
 
+// tell publishes what was committed, through some hub, and again as long as the log cannot be reached. So it may stand there twice.
+func (w *writer) tell(publish func(l *life) error) error {
+	l := w.life()
+	for end := time.Now().Add(w.world.config.Settle); ; {
+		err := publish(l)
+		if err == nil || w.world.ctx.Err() != nil {
+			return nil
+		} else if time.Now().After(end) {
+			return err
+		}
+		time.Sleep(again)
+	}
+}
+
+func (w *writer) updated(ctx context.Context, was, now item) error {
+	return w.tell(func(l *life) error { return l.items.Updated(ctx, was, now) })
+}
+
 // step does one thing.
 func (w *writer) step(ctx context.Context) error {
 	if w.world.table.size() > w.world.config.Rows {
@@ -100,7 +118,24 @@ func (w *writer) create(ctx context.Context) error {
 	w.world.order.RLock()
 	defer w.world.order.RUnlock()
 	now := w.world.table.insert(item{List: w.rnd.Int64N(lists), Owner: w.rnd.Int64N(owners), Rank: w.rnd.Int64N(20), Title: "new"})
-	return w.life().items.Created(ctx, now)
+	first := true
+	return w.tell(func(l *life) error {
+		if !first { // nobody knows whether it was, and the row may be gone again
+			return l.items.Changed(ctx, now)
+		}
+		first = false
+		return l.items.Created(ctx, now)
+	})
+}
+
+// furnish makes the rows at which members are.
+func (w *world) furnish(ctx context.Context) {
+	for owner := range int64(desks) {
+		now := w.table.insert(item{List: owner % lists, Owner: owner, Title: "desk"})
+		if err := w.nodes[0].present().items.Created(ctx, now); err != nil {
+			w.tally.Find(Protocol, "Created: %v", err)
+		}
+	}
 }
 
 func (w *writer) remove(ctx context.Context) error {
@@ -110,11 +145,14 @@ func (w *writer) remove(ctx context.Context) error {
 	if !ok {
 		return nil
 	}
+	if i.ID <= desks {
+		return nil // somebody may be there
+	}
 	was, ok := w.world.table.remove(i.ID)
 	if !ok {
 		return nil
 	}
-	return w.life().items.Deleted(ctx, was)
+	return w.tell(func(l *life) error { return l.items.Deleted(ctx, was) })
 }
 
 // edit changes a row and says what it was.
@@ -126,7 +164,7 @@ func (w *writer) edit(ctx context.Context, f func(*item)) error {
 	if !ok {
 		return nil
 	}
-	return w.life().items.Updated(ctx, was, now)
+	return w.updated(ctx, was, now)
 }
 
 // unsaid changes a row and does not say what it was.
@@ -139,9 +177,9 @@ func (w *writer) unsaid(ctx context.Context) error {
 		return nil
 	}
 	if w.rnd.IntN(3) == 0 {
-		return w.life().items.ChangedID(ctx, live.Key(strconv.FormatInt(i.ID, 10)))
+		return w.tell(func(l *life) error { return l.items.ChangedID(ctx, live.Key(strconv.FormatInt(i.ID, 10))) })
 	}
-	return w.life().items.Changed(ctx, now)
+	return w.tell(func(l *life) error { return l.items.Changed(ctx, now) })
 }
 
 // walk takes a row out of its list and back, several times.
@@ -157,7 +195,7 @@ func (w *writer) walk(ctx context.Context) error {
 		})
 		var err error
 		if ok {
-			err = w.life().items.Updated(ctx, was, now)
+			err = w.updated(ctx, was, now)
 		}
 		w.world.order.RUnlock()
 		if err != nil || !ok {
@@ -178,33 +216,38 @@ func (w *writer) swap(ctx context.Context) error {
 	}
 	was2, now2, ok := w.world.table.change(i.ID, w.moves())
 	if !ok { // another writer has deleted it
-		return w.life().items.Updated(ctx, was1, now1)
+		return w.updated(ctx, was1, now1)
 	}
 	w.world.tally.Fault(Late)
-	if err := w.life().items.Updated(ctx, was2, now2); err != nil {
+	if err := w.updated(ctx, was2, now2); err != nil {
 		return err
 	}
 	if w.rnd.IntN(2) == 0 {
-		w.note(w.words(ctx, w.life().hub)) // something in between
+		w.note(w.tell(func(l *life) error { return w.words(ctx, l.hub) })) // something in between
 	}
-	return w.life().items.Updated(ctx, was1, now1)
+	return w.updated(ctx, was1, now1)
 }
 
 // batch puts several changes and messages on the log as one entry.
 func (w *writer) batch(ctx context.Context) error {
 	w.world.order.RLock()
 	defer w.world.order.RUnlock()
-	l := w.life()
-	return l.hub.Batch(ctx, func(ctx context.Context) error {
-		for range 1 + w.rnd.IntN(4) {
-			i, _ := w.world.table.pick(w.rnd)
-			if was, now, ok := w.world.table.change(i.ID, w.moves()); ok {
-				if err := l.items.Updated(ctx, was, now); err != nil {
+	var changes [][2]item
+	for range 1 + w.rnd.IntN(4) {
+		i, _ := w.world.table.pick(w.rnd)
+		if was, now, ok := w.world.table.change(i.ID, w.moves()); ok {
+			changes = append(changes, [2]item{was, now})
+		}
+	}
+	return w.tell(func(l *life) error {
+		return l.hub.Batch(ctx, func(ctx context.Context) error {
+			for _, c := range changes {
+				if err := l.items.Updated(ctx, c[0], c[1]); err != nil {
 					return err
 				}
 			}
-		}
-		return w.words(ctx, l.hub)
+			return w.words(ctx, l.hub)
+		})
 	})
 }
 
@@ -214,24 +257,27 @@ func (w *writer) bulk(ctx context.Context) error {
 	defer w.world.order.Unlock()
 	list := w.rnd.Int64N(lists)
 	w.world.table.changeWhere(func(i item) bool { return i.List == list }, func(i *item) { i.Rank = (i.Rank + 1) % 20 })
-	return w.life().items.ChangedWhere(ctx, where.Eq("list", list))
+	defer w.world.oracle.end() // it notes of what is there that it may have changed
+	return w.tell(func(l *life) error { return l.items.ChangedWhere(ctx, where.Eq("list", list)) })
 }
 
 // say publishes on channels.
 func (w *writer) say(ctx context.Context) error {
 	w.world.order.RLock()
 	defer w.world.order.RUnlock()
-	l := w.life()
 	if w.rnd.IntN(3) == 0 {
-		return w.words(ctx, l.hub)
+		return w.tell(func(l *life) error { return w.words(ctx, l.hub) })
 	}
-	return l.hub.Batch(ctx, func(ctx context.Context) error {
-		for range 1 + w.rnd.IntN(w.world.config.Burst) {
-			if err := w.words(ctx, l.hub); err != nil {
-				return err
+	n := 1 + w.rnd.IntN(w.world.config.Burst)
+	return w.tell(func(l *life) error {
+		return l.hub.Batch(ctx, func(ctx context.Context) error {
+			for range n {
+				if err := w.words(ctx, l.hub); err != nil {
+					return err
+				}
 			}
-		}
-		return nil
+			return nil
+		})
 	})
 }
 

@@ -28,6 +28,8 @@ type Options struct {
 	Watch         *observe.Watch // nil when nobody watches
 	WindowEntries int
 	WindowBytes   int
+	// AppendTimeout is how long an Append may take whose context has no deadline; zero means 5 s.
+	AppendTimeout time.Duration
 	// MaxReads bounds how many subscriptions read old history from the broker at once; zero means 16.
 	MaxReads int
 	// Lost is called when the log was lost or replaced, or passed the hub by: every subscription starts anew, for the
@@ -36,7 +38,7 @@ type Options struct {
 	// Degraded is called when the broker cannot be reached, and when it can again.
 	Degraded func(bool)
 	// Seen, unless nil, is called with each entry that is followed, in order, before anybody is told of it; with nil for one that
-	// cannot be read. It must not wait.
+	// cannot be read, and with an empty one for a copy of one that came before. It must not wait.
 	Seen func(at broker.Position, e *record.Entry)
 	// Began, unless nil, is called when the engine begins to follow the log after a position: what was before it has not seen.
 	Began func(at broker.Position)
@@ -44,12 +46,15 @@ type Options struct {
 
 // Engine follows the log. Its methods may be called by any goroutine.
 type Engine struct {
-	options  Options
-	registry *livequery.Registry
-	channels *livequery.Channels
-	window   *history.Window
-	shards   []*session.Shard
-	reads    *turnstile.Turnstile // of old history
+	options   Options
+	registry  *livequery.Registry
+	channels  *livequery.Channels
+	window    *history.Window
+	copies    *copies
+	shards    []*session.Shard
+	reads     *turnstile.Turnstile // of old history
+	marks     marks
+	inquiries inquiries
 	// order is held while a batch is resolved, matched and handed to the shards: who holds it finds the log, the window, the
 	// streams and what the shards will do in one place.
 	order sync.Mutex
@@ -58,6 +63,7 @@ type Engine struct {
 	streams map[string]*livequery.Stream
 	// position is that up to which entries were matched; handed, up to which the shards have them.
 	position, handed broker.Position
+	restarts         uint          // how often it began at the end of the log
 	moved            chan struct{} // closed and replaced when handed moves
 	ready            chan struct{}
 	degraded         bool
@@ -70,8 +76,9 @@ func New(o Options) *Engine {
 	n := runtime.GOMAXPROCS(0)
 	e := &Engine{
 		options:  o,
-		registry: livequery.NewRegistry(n),
+		registry: new(livequery.Registry),
 		window:   history.New(o.WindowEntries, o.WindowBytes),
+		copies:   newCopies(),
 		reads:    turnstile.New(cmp.Or(o.MaxReads, 16)),
 		streams:  map[string]*livequery.Stream{},
 		moved:    make(chan struct{}),
@@ -115,6 +122,9 @@ func (e *Engine) Run(ctx context.Context) {
 	}
 	running.Wait()
 }
+
+// Entries returns what of the log is in memory, oldest first.
+func (e *Engine) Entries() []*livequery.Entry { return e.window.Entries() }
 
 // Stats is what an engine holds.
 type Stats struct{ Queries, Entries, Bytes int }
@@ -202,7 +212,7 @@ func (e *Engine) pause(ctx context.Context, failures int) {
 
 // restart begins at the end of the log. With a reason, what was known before is void.
 func (e *Engine) restart(ctx context.Context, reason string) error {
-	head, err := e.options.Broker.Head(ctx)
+	head, err := e.head(ctx)
 	if err != nil {
 		return err
 	}
@@ -217,11 +227,16 @@ func (e *Engine) restart(ctx context.Context, reason string) error {
 	for _, sh := range e.shards {
 		sh.Suspend(head)
 	}
+	e.mu.Lock()
+	e.restarts++
+	e.mu.Unlock()
 	e.move(head)
 	if e.options.Began != nil {
 		e.options.Began(head)
 	}
 	e.window.Reset(head)
+	e.marks.begin(head)
+	e.copies.reset()
 	for _, s := range e.allStreams() {
 		s.Reset(head)
 	}
@@ -249,7 +264,7 @@ func (e *Engine) upToDate(ctx context.Context) bool {
 	if !degraded {
 		return false
 	}
-	head, err := e.options.Broker.Head(ctx)
+	head, err := e.head(ctx)
 	return err == nil && head == e.Position()
 }
 
@@ -281,6 +296,9 @@ func (e *Engine) deliver(batch []broker.Entry) {
 		if decoded.Sent > 0 && followed != 0 {
 			e.options.Watch.Measure(observe.BrokerLag, "", time.Since(time.UnixMilli(decoded.Sent)))
 		}
+		if e.copies.follow(decoded.ID, raw.Position) {
+			decoded = record.Entry{}
+		}
 		if e.options.Seen != nil {
 			if err == nil {
 				e.options.Seen(raw.Position, &decoded)
@@ -293,6 +311,7 @@ func (e *Engine) deliver(batch []broker.Entry) {
 		})
 		entry.Followed = followed
 		e.window.Add(entry)
+		e.marks.pass(raw.Position)
 		deliveries = e.match(entry, deliveries)
 	}
 	for _, d := range deliveries {

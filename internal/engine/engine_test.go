@@ -2,10 +2,12 @@ package engine
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,6 +16,7 @@ import (
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/broker/memory"
 	"github.com/swampline/live/internal/record"
+	"github.com/swampline/live/internal/session"
 )
 
 // script is a broker whose Head and Follow can be made to fail.
@@ -22,6 +25,41 @@ type script struct {
 	mu             sync.Mutex
 	head, follow   error
 	heads, follows int
+	healed         chan struct{} // while it hangs: closed when it does not any more
+}
+
+// hang makes Append and Head wait until it is told to go on.
+func (s *script) hang(yes bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if yes {
+		s.healed = make(chan struct{})
+		return
+	}
+	close(s.healed)
+	s.healed = nil
+}
+
+func (s *script) wait(ctx context.Context) error {
+	s.mu.Lock()
+	healed := s.healed
+	s.mu.Unlock()
+	if healed == nil {
+		return nil
+	}
+	select {
+	case <-healed:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *script) Append(ctx context.Context, data []byte) (broker.Position, error) {
+	if err := s.wait(ctx); err != nil {
+		return broker.Position{}, err
+	}
+	return s.Broker.Append(ctx, data)
 }
 
 func (s *script) set(head, follow error) {
@@ -35,6 +73,9 @@ func (s *script) Head(ctx context.Context) (broker.Position, error) {
 	err := s.head
 	s.heads++
 	s.mu.Unlock()
+	if waited := s.wait(ctx); waited != nil {
+		return broker.Position{}, waited
+	}
 	if err != nil {
 		return broker.Position{}, err
 	}
@@ -72,11 +113,17 @@ func (t *told) take() string {
 	return is
 }
 
-// inBubble runs a test with an engine that is not running yet; no goroutine may be left at its end.
+// inBubble runs a test with an engine; no goroutine may be left at its end.
 func inBubble(t *testing.T, window int, f func(t *testing.T, e *Engine, b *script, what *told)) {
 	t.Helper()
+	inBubbleWithout(t, nil, window, f)
+}
+
+// inBubbleWithout does it on a broker that is away from the start, which the engine may have asked before the test begins.
+func inBubbleWithout(t *testing.T, away error, window int, f func(t *testing.T, e *Engine, b *script, what *told)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		b, what := &script{Broker: memory.New(memory.Options{})}, &told{}
+		b, what := &script{Broker: memory.New(memory.Options{}), head: away}, &told{}
 		e := New(Options{
 			Broker: b, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), WindowEntries: window, WindowBytes: 1 << 20,
 			Lost:     func(reason string) { what.add("lost " + reason) },
@@ -107,8 +154,7 @@ func say(t testing.TB, e *Engine, n int) broker.Position {
 }
 
 func TestReadyAndWait(t *testing.T) {
-	inBubble(t, 100, func(t *testing.T, e *Engine, b *script, what *told) {
-		b.set(errors.New("no"), nil)
+	inBubbleWithout(t, errors.New("no"), 100, func(t *testing.T, e *Engine, b *script, what *told) {
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := e.Ready(short); !errors.Is(err, context.DeadlineExceeded) {
@@ -292,6 +338,117 @@ func TestAppend(t *testing.T) {
 		cancel()
 		if _, err = e.Append(ctx, record.Entry{}); !errors.Is(err, context.Canceled) {
 			t.Errorf("canceled: %v", err)
+		}
+	})
+}
+
+// An entry that was appended twice is told once, and both positions can be read on from.
+func TestCopies(t *testing.T) {
+	inBubble(t, 4, func(t *testing.T, e *Engine, b *script, _ *told) {
+		var seen []string
+		e.options.Seen = func(_ broker.Position, entry *record.Entry) {
+			if len(entry.Messages) > 0 {
+				seen = append(seen, string(entry.Messages[0].Data))
+			}
+		}
+		if err := e.Ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		begin := e.Position()
+		append1 := func(id string, n int) broker.Position {
+			at, err := e.Append(t.Context(), record.Entry{ID: id, Messages: []record.Message{{Channel: "c", Data: fmt.Appendf(nil, "%d", n)}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return at
+		}
+		one, two := strings.Repeat("A", 26), strings.Repeat("B", 26)
+		append1(one, 1)
+		copied := append1(one, 1)
+		append1(two, 2)
+		say(t, e, 3)
+		append1(one, 1)
+		last := say(t, e, 3) // without an id: another one
+		if err := e.Wait(t.Context(), last); err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(seen); got != "[1 2 3 3]" {
+			t.Errorf("seen %s", got)
+		}
+		read := func(from broker.Position) (got []string) {
+			entries, err := e.Read(t.Context(), from, 100, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, entry := range entries {
+				for _, m := range entry.Messages {
+					got = append(got, string(m.Data))
+				}
+			}
+			return got
+		}
+		if got := fmt.Sprint(read(begin)); got != "[1 2 3 3]" { // from the broker
+			t.Errorf("read %s", got)
+		}
+		if _, ok := e.Window(copied, 1); !ok {
+			t.Error("the position of a copy cannot be read on from")
+		}
+		if got := fmt.Sprint(read(copied)); got != "[2 3 3]" {
+			t.Errorf("read %s after the copy", got)
+		}
+		for range maxCopies { // until the first is forgotten
+			append1(rand.Text(), 4)
+		}
+		synctest.Wait()
+		seen = nil
+		append1(one, 1)
+		synctest.Wait()
+		b.Reset()
+		append1(one, 5) // on another log it is new
+		time.Sleep(time.Second)
+		append1(one, 6)
+		synctest.Wait()
+		if got := fmt.Sprint(seen); got != "[1 5]" && got != "[1 6]" {
+			t.Errorf("seen %s", got)
+		}
+	})
+}
+
+// A broker that neither answers nor fails does not hold up who asks it.
+func TestAHungBroker(t *testing.T) {
+	inBubble(t, 4, func(t *testing.T, e *Engine, b *script, what *told) {
+		if err := e.Ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		b.hang(true)
+		for deadline, want := range map[time.Duration]time.Duration{0: 5 * time.Second, time.Second: time.Second, time.Minute: time.Minute} {
+			ctx, cancel := t.Context(), context.CancelFunc(func() {})
+			if deadline > 0 {
+				ctx, cancel = context.WithTimeout(ctx, deadline)
+			}
+			began := time.Now()
+			_, err := e.Append(ctx, record.Entry{})
+			cancel()
+			if !errors.Is(err, session.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != want {
+				t.Errorf("with %v: %v after %v", deadline, err, time.Since(began))
+			}
+		}
+		if err := e.CatchUp(t.Context()); !errors.Is(err, session.ErrUnavailable) {
+			t.Errorf("catching up: %v", err)
+		}
+		if _, err := e.Beyond(t.Context(), e.Position()); err == nil {
+			t.Error("nobody knows where the log ends")
+		}
+		if held, err := e.Holds(t.Context(), e.Position()); !held || err != nil {
+			t.Errorf("memory knows: %v, %v", held, err)
+		}
+		b.hang(false)
+		if err := e.Wait(t.Context(), say(t, e, 1)); err != nil {
+			t.Error(err)
+		}
+		if got := what.take(); got != "[]" {
+			t.Errorf("told %s", got)
 		}
 	})
 }

@@ -5,7 +5,7 @@
 package history
 
 import (
-	"sort"
+	"slices"
 	"sync"
 
 	"github.com/swampline/live/broker"
@@ -68,16 +68,27 @@ func (w *Window) Size() (entries, bytes int) {
 	return len(w.entries) - w.first, w.bytes
 }
 
-// After returns up to limit entries after the position, and whether the window reaches back to it. The slice is the
-// caller's; the entries are shared.
+// Entries returns all entries that are held, oldest first. The slice is the caller's; the entries are shared.
+func (w *Window) Entries() []*livequery.Entry {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return slices.Clone(w.entries[w.first:])
+}
+
+// After returns up to limit entries after the position, and whether the window reaches back to it: it does to its base and to the position
+// of each entry that it holds, and to nothing between. A log that went back to an earlier state gives out its offsets again, for other
+// entries, so a position that this line of it never had says nothing of what its holder has seen. The slice is the caller's; the entries
+// are shared.
 func (w *Window) After(p broker.Position, limit int) ([]*livequery.Entry, bool) {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	if p.Epoch != w.base.Epoch || w.base.After(p) {
-		return nil, false
-	}
 	held := w.entries[w.first:]
-	from := sort.Search(len(held), func(i int) bool { return held[i].Position.After(p) })
-	held = held[from:]
+	if p != w.base {
+		i, found := slices.BinarySearchFunc(held, p, func(e *livequery.Entry, p broker.Position) int { return e.Position.Compare(p) })
+		if !found {
+			return nil, false
+		}
+		held = held[i+1:]
+	}
 	return append([]*livequery.Entry(nil), held[:min(limit, len(held))]...), true
 }

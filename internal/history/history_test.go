@@ -64,6 +64,31 @@ func TestAnotherEpochIsNotHeld(t *testing.T) {
 	}
 }
 
+// After a fail-over to a replica that lagged the same offsets name other entries. Only the position that an entry has, whole, is one that
+// can be read on from.
+func TestAPositionOfAnotherLineIsNotHeld(t *testing.T) {
+	w := New(10, 1000)
+	w.Reset(broker.Position{Epoch: 7, Major: 90, Minor: 1})
+	for n := uint64(92); n <= 105; n += 2 {
+		w.Add(&livequery.Entry{Position: broker.Position{Epoch: 7, Major: n, Minor: 5}, Size: 10})
+	}
+	for _, p := range []broker.Position{
+		{Epoch: 7, Major: 90}, {Epoch: 7, Major: 90, Minor: 2}, {Epoch: 7, Major: 91, Minor: 5}, {Epoch: 7, Major: 100}, {Epoch: 7, Major: 100, Minor: 4},
+		{Epoch: 7, Major: 100, Minor: 6}, {Epoch: 7, Major: 104, Minor: 6}, {Epoch: 7, Major: 200, Minor: 5}, {},
+	} {
+		if entries, ok := w.After(p, 10); ok {
+			t.Errorf("after %+v, which no entry has, are %d entries", p, len(entries))
+		}
+	}
+	for p, want := range map[broker.Position]int{
+		{Epoch: 7, Major: 90, Minor: 1}: 7, {Epoch: 7, Major: 100, Minor: 5}: 2, {Epoch: 7, Major: 104, Minor: 5}: 0,
+	} {
+		if entries, ok := w.After(p, 10); !ok || len(entries) != want {
+			t.Errorf("after %+v: %d entries, %v; want %d", p, len(entries), ok, want)
+		}
+	}
+}
+
 func TestOneLargeEntryIsKept(t *testing.T) {
 	w := New(10, 100)
 	w.Reset(at(0))

@@ -10,13 +10,13 @@ import (
 type plan struct {
 	spots   []spot
 	movable bool // there was a choice
+	blurred bool // rows are led to an interval that are not in it
 }
 
 // spot is a place to be taken: an interval, a value, or without a node one of the index's lists.
 type spot struct {
 	node     *where.Node
 	value    int32 // as in place
-	ranged   bool
 	interval interval
 }
 
@@ -29,6 +29,8 @@ type option struct {
 	// of is how many places there are of which rows visit one. Of two equally crowded ways, the one with more is visited
 	// by fewer rows.
 	of float64
+	// paid says that rows go the way anyhow, for others: intervals of the field stand in the tree.
+	paid bool
 }
 
 type optionKind uint8
@@ -45,7 +47,7 @@ const (
 // differ only in conditions that lead nowhere would be spread over all the others, and rows visit all of those.
 const tolerance = 4
 
-// few is how many vain visits beside cost less than the way through a tree.
+// few is how many vain visits beside cost less than the way through a tree that is not there yet.
 const few = 4
 
 // better tells whether o promises fewer vain visits than p.
@@ -57,7 +59,7 @@ func (o option) better(p option) bool {
 		}
 		return o.of > p.of
 	case o.kind == between && p.kind == equal:
-		return p.size > tolerance*o.size+few
+		return p.size > tolerance*o.size+few || o.paid && p.size > tolerance*o.size
 	case o.kind == equal && p.kind == between:
 		return !p.better(o)
 	}
@@ -67,7 +69,7 @@ func (o option) better(p option) bool {
 // decide makes the plan for a predicate.
 func (x *Index[E]) decide(root *where.Node) {
 	clear(x.plan.spots)
-	x.plan.spots, x.plan.movable = x.plan.spots[:0], false
+	x.plan = plan{spots: x.plan.spots[:0]}
 	switch {
 	case root.Op == where.OpAnd && len(root.Kids) == 0:
 		x.plan.spots = append(x.plan.spots, spot{value: listEverything})
@@ -88,24 +90,25 @@ func (x *Index[E]) choose(n *where.Node) bool {
 		}
 		return true
 	case n.Op == where.OpAnd:
-		return x.chooseOne(n.Kids)
+		return x.chooseOne(n)
 	case n.Op == where.OpIn && !n.Not:
 		for i := range n.Values {
 			x.plan.spots = append(x.plan.spots, spot{node: n, value: int32(i)})
 		}
 		return true
 	}
-	return x.chooseRange(n.Field, []*where.Node{n})
+	return x.chooseRange(n.Field, n)
 }
 
 // chooseOne adds the spots of the best of several conditions that must all be met.
-func (x *Index[E]) chooseOne(kids []*where.Node) bool {
+func (x *Index[E]) chooseOne(n *where.Node) bool {
+	kids := n.Kids
 	at, ways, best := -1, 0, option{kind: no}
 	for i, kid := range kids {
 		if isRange(kid) && slices.ContainsFunc(kids[:i], func(k *where.Node) bool { return isRange(k) && k.Field == kid.Field }) {
 			continue // part of the interval that was judged already
 		}
-		o := x.judge(kid, kids)
+		o := x.judge(kid, n)
 		if o.kind == no {
 			continue
 		}
@@ -119,18 +122,19 @@ func (x *Index[E]) chooseOne(kids []*where.Node) bool {
 	}
 	x.plan.movable = x.plan.movable || ways > 1
 	if isRange(kids[at]) {
-		return x.chooseRange(kids[at].Field, kids)
+		return x.chooseRange(kids[at].Field, n)
 	}
 	return x.choose(kids[at])
 }
 
-func (x *Index[E]) chooseRange(field int, nodes []*where.Node) bool {
-	r, ok := x.rangeOf(field, nodes)
+func (x *Index[E]) chooseRange(field int, node *where.Node) bool {
+	r, ok := x.rangeOf(field, node)
 	if !ok {
 		return false
 	}
-	if !r.interval.empty() {
-		x.plan.spots = append(x.plan.spots, spot{node: r.node, ranged: true, interval: r.interval})
+	if !x.fields[field].vain(&r.interval) {
+		x.plan.spots = append(x.plan.spots, spot{node: node, value: int32(intervals - field), interval: r.interval})
+		x.plan.blurred = x.plan.blurred || x.fields[field].blurred(&r.interval)
 	}
 	if r.null {
 		x.plan.spots = append(x.plan.spots, spot{node: r.node, value: valueNull})
@@ -139,17 +143,17 @@ func (x *Index[E]) chooseRange(field int, nodes []*where.Node) bool {
 }
 
 // judge describes what choose would do with one of the conditions of an AND.
-func (x *Index[E]) judge(n *where.Node, among []*where.Node) option {
+func (x *Index[E]) judge(n *where.Node, among *where.Node) option {
 	switch {
 	case n.Op == where.OpOr:
 		return x.judgeOr(n.Kids)
 	case n.Op == where.OpAnd:
-		return x.judgeAnd(n.Kids)
+		return x.judgeAnd(n)
 	case n.Op == where.OpIn && !n.Not:
 		f := &x.fields[n.Field]
-		o := option{kind: equal, of: float64(len(f.equal)) / float64(len(n.Values))}
+		o := option{kind: equal, of: float64(f.values()) / float64(len(n.Values))}
 		for _, v := range n.Values {
-			s := f.equal[v]
+			s := f.at(v)
 			o.size += s.len()
 		}
 		return o
@@ -160,13 +164,14 @@ func (x *Index[E]) judge(n *where.Node, among []*where.Node) option {
 func (x *Index[E]) judgeOr(kids []*where.Node) option {
 	var o option
 	for _, kid := range kids {
-		k := x.judge(kid, []*where.Node{kid})
+		k := x.judge(kid, kid)
 		if k.kind == never {
 			continue
 		}
 		if o.kind == never || k.of < o.of {
 			o.of = k.of
 		}
+		o.paid = k.kind <= o.kind && o.paid || k.kind >= o.kind && k.paid
 		o.kind = max(o.kind, k.kind)
 		o.size += k.size
 	}
@@ -174,34 +179,33 @@ func (x *Index[E]) judgeOr(kids []*where.Node) option {
 	return o
 }
 
-func (x *Index[E]) judgeAnd(kids []*where.Node) option {
+func (x *Index[E]) judgeAnd(n *where.Node) option {
 	best := option{kind: no}
-	for _, kid := range kids {
-		if o := x.judge(kid, kids); o.better(best) {
+	for _, kid := range n.Kids {
+		if o := x.judge(kid, n); o.better(best) {
 			best = o
 		}
 	}
 	return best
 }
 
-func (x *Index[E]) judgeRange(field int, nodes []*where.Node) option {
-	r, ok := x.rangeOf(field, nodes)
+func (x *Index[E]) judgeRange(field int, node *where.Node) option {
+	r, ok := x.rangeOf(field, node)
 	if !ok {
 		return option{kind: no}
 	}
 	f := &x.fields[field]
 	var o option
 	if r.null {
-		s := f.equal[where.Value{}]
-		o = option{kind: equal, size: s.len()}
+		o = option{kind: equal, size: f.null.len()}
 	}
 	switch i := &r.interval; {
-	case i.empty():
+	case f.vain(i):
 	case i.low.IsNull() || i.high.IsNull():
 		o.kind = wide
 	default:
-		o.kind = between
-		o.size += f.ranges.estimate(i)
+		o.kind, o.paid = between, f.ranged()
+		o.size += f.estimate(i)
 	}
 	return o
 }
@@ -214,26 +218,46 @@ const (
 // reconsiderAround gives some neighbours of a new entry, where it is crowded, the chance to move. Each place remembers
 // whom it asked last, so that by the time that a place has doubled, everybody there has been asked: what an Add costs
 // stays bounded, and no place stays crowded with entries that have a better one.
+//
+// An entry that stands under an interval also asks those that stand under a value that it might have stood under: they
+// came before others made the way through the tree worth while.
 func (x *Index[E]) reconsiderAround(h *Entry[E]) {
 	asked := 0
-	for i := 0; i < len(h.places) && asked < reconsiderLimit; i++ {
-		pl := h.places[i]
-		if pl.node == nil || pl.span != nil {
-			continue
-		}
-		s := x.fields[pl.node.Field].equal[pl.key()]
-		for range 2 {
-			if s.len() <= crowded {
-				break
-			}
-			s.more.next++
-			s.more.next %= len(s.more.members)
-			if neighbour := s.more.members[s.more.next].entry; neighbour != h {
-				x.reconsider(neighbour)
-				asked++
+	for i := 0; i < h.places() && asked < reconsiderLimit; i++ {
+		pl := *h.place(int32(i))
+		switch {
+		case pl.node == nil:
+		case pl.value > intervals:
+			asked += x.ask(h, pl.node.Field, pl.key(), crowded)
+		case h.movable:
+			for n := range conditions(pl.node) {
+				if n.Op == where.OpIn && !n.Not && len(n.Values) == 1 && asked < reconsiderLimit {
+					asked += x.ask(h, n.Field, n.Values[0], 0)
+				}
 			}
 		}
 	}
+}
+
+// ask has two of those who stand under a value reconsidered, if they are more than so many, and returns how many it asked.
+func (x *Index[E]) ask(h *Entry[E], field int, v where.Value, many int) (asked int) {
+	for range 2 {
+		s := x.fields[field].at(v)
+		if s.len() <= many {
+			break
+		}
+		neighbour := s.one.entry
+		if s.more != nil {
+			s.more.next++
+			s.more.next %= len(s.more.members)
+			neighbour = s.more.members[s.more.next].entry
+		}
+		if neighbour != h {
+			x.reconsider(neighbour)
+			asked++
+		}
+	}
+	return asked
 }
 
 // reconsider moves an entry if it would be put elsewhere now.
@@ -242,9 +266,11 @@ func (x *Index[E]) reconsider(h *Entry[E]) {
 		return
 	}
 	x.decide(h.predicate.Node())
-	same := slices.EqualFunc(x.plan.spots, h.places, func(s spot, pl place[E]) bool {
-		return s.node == pl.node && s.value == pl.value && s.ranged == (pl.span != nil)
-	})
+	same := len(x.plan.spots) == h.places()
+	for i := 0; same && i < h.places(); i++ {
+		s, pl := &x.plan.spots[i], h.place(int32(i))
+		same = s.node == pl.node && s.value == pl.value
+	}
 	if !same {
 		x.leave(h)
 		x.enter(h)

@@ -85,22 +85,32 @@ func visits[E any](x *Index[E], r where.Row) int {
 	n := x.everything.len() + x.residual.len()
 	for i := range x.fields {
 		f, v := &x.fields[i], at(r, i)
-		s := f.equal[v]
+		s := f.at(v)
 		n += s.len()
-		walk(f.ranges.root, func(s *span[E]) {
-			if s.contains(v) {
-				n += s.slot.len()
-			}
-		})
+		if !v.IsNull() {
+			n += stabbed(&f.numbers.ranges, v.Number()) + stabbed(&f.texts.ranges, v.Text())
+		}
 	}
 	return n
 }
 
-func walk[E any](n *span[E], visit func(*span[E])) {
-	if n != nil {
-		walk(n.left, visit)
-		visit(n)
-		walk(n.right, visit)
+func stabbed[K key, E any](t *tree[K, E], v K) int {
+	count := 0
+	walk(t.root, func(low, high K, s *slot[E]) {
+		if low <= v && (v < high || high == t.end) {
+			count += s.len()
+		}
+	})
+	return count
+}
+
+func walk[K key, E any](n *node[K, E], visit func(low, high K, s *slot[E])) {
+	for i := 0; n != nil && i < n.n; i++ {
+		if n.kids != nil {
+			walk(n.kids.node[i], visit)
+		} else {
+			visit(n.low[i], n.high[i], &n.slots[i])
+		}
 	}
 }
 
@@ -108,7 +118,7 @@ func walk[E any](n *span[E], visit func(*span[E])) {
 func check[E any](t testing.TB, x *Index[E]) {
 	t.Helper()
 	places := map[*Entry[E]]int{}
-	inSlot := func(s *slot[E], is func(*place[E]) bool) {
+	inSlot := func(s *slot[E], is func(*place) bool) {
 		ms := []member[E]{s.one}
 		if s.more != nil {
 			ms = s.more.members
@@ -118,54 +128,100 @@ func check[E any](t testing.TB, x *Index[E]) {
 				continue
 			}
 			places[m.entry]++
-			if pl := &m.entry.places[m.place]; !is(pl) || int(pl.at) != i {
+			if pl := m.entry.place(m.place); !is(pl) || int(pl.at) != i {
 				t.Fatalf("%v does not know that it stands at %d", m.entry.predicate, i)
 			}
 		}
 	}
-	inSlot(&x.everything, func(pl *place[E]) bool { return pl.node == nil && pl.value == listEverything })
-	inSlot(&x.residual, func(pl *place[E]) bool { return pl.node == nil && pl.value == listResidual })
+	inSlot(&x.everything, func(pl *place) bool { return pl.node == nil && pl.value == listEverything })
+	inSlot(&x.residual, func(pl *place) bool { return pl.node == nil && pl.value == listResidual })
 	for i := range x.fields {
 		f := &x.fields[i]
-		for v, s := range f.equal {
-			if s.len() == 0 {
-				t.Fatalf("field %d: the slot of %v is empty", i, v)
-			}
-			inSlot(&s, func(pl *place[E]) bool { return pl.span == nil && pl.node.Field == i && pl.key() == v })
+		inSlot(&f.null, func(pl *place) bool { return pl.node.Field == i && pl.key().IsNull() })
+		for v, s := range f.numbers.equal {
+			inSlot(&s, func(pl *place) bool { return pl.node.Field == i && !pl.key().IsNull() && pl.key().Number() == v })
 		}
-		var last *span[E]
-		walk(f.ranges.root, func(s *span[E]) {
-			if last != nil && last.compare(&s.interval) >= 0 {
-				t.Fatalf("field %d: the intervals are out of order", i)
+		for v, s := range f.texts.equal {
+			inSlot(&s, func(pl *place) bool { return pl.node.Field == i && !pl.key().IsNull() && pl.key().Text() == v })
+		}
+		ranged := func(pl *place) *interval {
+			r, ok := x.rangeOf(i, pl.node)
+			if !ok || pl.value != int32(intervals-i) {
+				t.Fatalf("field %d: a place says it is elsewhere", i)
 			}
-			last = s
-			checkSpan(t, s)
-			inSlot(&s.slot, func(pl *place[E]) bool { return pl.span == s && pl.node.Field == i })
+			return &r.interval
+		}
+		walk(f.numbers.ranges.root, func(low, high uint64, s *slot[E]) {
+			inSlot(s, func(pl *place) bool { return ranged(pl).numbers() == reach[uint64]{low, high} })
 		})
+		walk(f.texts.ranges.root, func(low, high string, s *slot[E]) {
+			inSlot(s, func(pl *place) bool { return ranged(pl).texts() == reach[string]{low, high} })
+		})
+		checkTree(t, &f.numbers.ranges)
+		checkTree(t, &f.texts.ranges)
+		for _, s := range f.numbers.equal {
+			if s.len() == 0 {
+				t.Fatalf("field %d: an empty slot", i)
+			}
+		}
 	}
 	if len(places) > x.Len() {
 		t.Fatalf("%d entries stand somewhere, Len is %d", len(places), x.Len())
 	}
 	for h, n := range places {
-		if n != len(h.places) {
-			t.Fatalf("%v stands in %d places and knows %d", h.predicate, n, len(h.places))
+		if n != h.places() {
+			t.Fatalf("%v stands in %d places and knows %d", h.predicate, n, h.places())
 		}
 	}
 }
 
-func checkSpan[E any](t testing.TB, s *span[E]) {
+func checkTree[K key, E any](t testing.TB, tr *tree[K, E]) {
 	t.Helper()
-	if s.slot.len() == 0 || s.empty() {
-		t.Fatal("an empty span")
+	var last *reach[K]
+	walk(tr.root, func(low, high K, s *slot[E]) {
+		if s.len() == 0 || low >= high && high != tr.end {
+			t.Fatal("an empty interval")
+		}
+		if last != nil && (last.low > low || last.low == low && last.high >= high) {
+			t.Fatal("the intervals are out of order")
+		}
+		last = &reach[K]{low, high}
+	})
+	if tr.root != nil {
+		checkNode(t, tr.root)
 	}
-	if d := s.left.tall() - s.right.tall(); d < -1 || d > 1 {
-		t.Fatalf("the tree leans by %d", d)
+}
+
+// checkNode returns how far all leaves are away.
+func checkNode[K key, E any](t testing.TB, n *node[K, E]) (depth int) {
+	t.Helper()
+	var none K
+	for i := range fanout {
+		if i >= n.n && (n.low[i] != none || n.high[i] != none || n.slots != nil && n.slots[i] != (slot[E]{}) || n.kids != nil && n.kids.node[i] != nil) {
+			t.Fatal("a node holds what it gave away")
+		}
 	}
-	is := *s
-	if s.update(); is.height != s.height || is.weight != s.weight || is.least.high != s.least.high ||
-		is.least.highOpen != s.least.highOpen || is.reach != s.reach || is.reachOpen != s.reachOpen {
-		t.Fatal("a span does not know its subtree")
+	if n.n == 0 || (n.kids == nil) == (n.slots == nil) {
+		t.Fatal("an empty node")
 	}
+	if n.kids == nil {
+		return 1
+	}
+	for i := range n.n {
+		if d := checkNode(t, n.kids.node[i]); depth != 0 && d != depth {
+			t.Fatal("the tree leans")
+		} else {
+			depth = d
+		}
+	}
+	is := &node[K, E]{kids: new(kids[K, E])}
+	for i := range n.n {
+		is.put(i, n.kids.node[i])
+	}
+	if is.low != n.low || is.high != n.high || *is.kids != *n.kids {
+		t.Fatal("a node does not know what is beneath it")
+	}
+	return depth + 1
 }
 
 // checkEmpty insists that nothing is left of the entries.
@@ -175,7 +231,7 @@ func checkEmpty[E any](t testing.TB, x *Index[E]) {
 		t.Errorf("the index is not empty: %d entries", x.Len())
 	}
 	for i := range x.fields {
-		if x.fields[i].equal != nil || x.fields[i].ranges.root != nil {
+		if !x.fields[i].empty() {
 			t.Errorf("something is left in field %d", i)
 		}
 	}

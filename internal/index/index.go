@@ -24,32 +24,30 @@ type Index[E any] struct {
 	everything slot[E] // predicates that match every row
 	residual   slot[E] // predicates that no condition leads to
 	count      int
-	round      uint64 // counts calls of Match, see Entry.round
-	plan       plan   // scratch of Add
+	round      uint64 // counts calls of Match, see spread.round
+	plan       plan   // scratch of Insert
 }
 
-// field holds the entries that a field's value leads to.
-type field[E any] struct {
-	equal  map[where.Value]slot[E] // nil when empty, since a map that has been large stays so
-	ranges tree[E]
-}
-
-// Entry is one predicate's membership of an [Index], for [Index.Remove].
+// Entry is one predicate's membership of an [Index], for [Index.Remove]. The zero value is none yet.
 type Entry[E any] struct {
 	element   E
-	predicate *where.Predicate // nil once removed
-	round     uint64           // the last round that found the entry, so that one of several places yields it
+	predicate *where.Predicate // nil unless it is a member
 	exact     bool             // every row that is led here matches
 	movable   bool             // it could stand elsewhere
-	places    []place[E]       // where it stands; nowhere when it matches nothing
-	first     [1]place[E]      // what places refers to when there is one, which saves an allocation
+	first     place            // where it stands, when there is one place
+	spread    *spread          // where it stands, when there are several; none when it matches nothing
+}
+
+// spread is the places of an entry that stands in several, or in none.
+type spread struct {
+	round  uint64 // the last round that found the entry, so that one of several places yields it
+	places []place
 }
 
 // place says where an entry stands. The zero node stands for the lists of the Index.
-type place[E any] struct {
-	node  *where.Node // a condition on the field
-	span  *span[E]    // its interval; nil for equality
-	value int32       // equality: which of the node's values, or null
+type place struct {
+	node  *where.Node // a condition on the field; for an interval, the node whose conditions leave it
+	value int32       // which of the node's values, or one of those below
 	at    int32       // the position in the slot
 }
 
@@ -58,11 +56,16 @@ const (
 	valueNull      = -1 // with a node
 	listResidual   = -2 // without
 	listEverything = -3
+	intervals      = -4 // and less: of the field of this number less so many
 )
 
 // New returns an empty index for predicates and rows of the schema.
 func New[E any](schema *where.Schema) *Index[E] {
-	return &Index[E]{schema: schema, fields: make([]field[E], len(schema.Fields()))}
+	x := &Index[E]{schema: schema}
+	for _, f := range schema.Fields() {
+		x.fields = append(x.fields, newField[E](f))
+	}
+	return x
 }
 
 // Len returns how many entries there are.
@@ -71,12 +74,19 @@ func (x *Index[E]) Len() int { return x.count }
 // Add puts a predicate, bound to the index's schema, and its element into the index. Nothing is shared: predicates that
 // are equal are entries of their own.
 func (x *Index[E]) Add(p *where.Predicate, e E) *Entry[E] {
-	h := &Entry[E]{element: e, predicate: p, exact: exact(p.Node())}
+	h := &Entry[E]{}
+	x.Insert(h, p, e)
+	return h
+}
+
+// Insert is Add with an entry that the caller has room for, in its element say: it is a member of no index yet, and must not
+// be copied while it is.
+func (x *Index[E]) Insert(h *Entry[E], p *where.Predicate, e E) {
+	*h = Entry[E]{element: e, predicate: p}
 	x.decide(p.Node())
 	x.enter(h)
 	x.count++
 	x.reconsiderAround(h)
-	return h
 }
 
 // Remove takes an entry out of the index that it was added to. Removing it again does nothing.
@@ -86,47 +96,61 @@ func (x *Index[E]) Remove(h *Entry[E]) {
 	}
 	x.leave(h)
 	x.count--
-	var none E
-	h.element, h.predicate = none, nil
+	*h = Entry[E]{}
+}
+
+// places is how many places an entry has.
+func (h *Entry[E]) places() int {
+	if h.spread != nil {
+		return len(h.spread.places)
+	}
+	return 1
+}
+
+func (h *Entry[E]) place(i int32) *place {
+	if h.spread != nil {
+		return &h.spread.places[i]
+	}
+	return &h.first
 }
 
 // enter puts an entry where the plan says.
 func (x *Index[E]) enter(h *Entry[E]) {
-	h.movable = x.plan.movable
-	h.places = h.first[:0]
-	if n := len(x.plan.spots); n > 1 {
-		h.places = make([]place[E], 0, n)
+	h.movable, h.exact = x.plan.movable, exact(h.predicate.Node()) && !x.plan.blurred
+	if n := len(x.plan.spots); n != 1 {
+		h.spread = &spread{places: make([]place, n)}
 	}
 	for i := range x.plan.spots {
-		s := &x.plan.spots[i]
-		m := member[E]{h, int32(len(h.places))}
-		pl := place[E]{node: s.node, value: s.value}
+		s, m := &x.plan.spots[i], member[E]{h, int32(i)}
+		pl := h.place(int32(i))
+		pl.node, pl.value = s.node, s.value
 		switch {
 		case s.node == nil:
 			pl.at = x.list(s.value).add(m)
-		case s.ranged:
-			pl.span, pl.at = x.fields[s.node.Field].ranges.add(&s.interval, m)
+		case s.value <= intervals:
+			pl.at = x.fields[intervals-s.value].addRange(&s.interval, m)
 		default:
 			pl.at = x.fields[s.node.Field].add(s.key(), m)
 		}
-		h.places = append(h.places, pl)
 	}
 }
 
 // leave takes an entry out of all its places.
 func (x *Index[E]) leave(h *Entry[E]) {
-	for i := range h.places {
-		pl := h.places[i] // read late: leaving one place may move the entry within another
+	for i := range h.places() {
+		pl := *h.place(int32(i)) // read late: leaving one place may move the entry within another
 		switch {
 		case pl.node == nil:
 			x.list(pl.value).remove(pl.at)
-		case pl.span != nil:
-			x.fields[pl.node.Field].ranges.remove(pl.span, pl.at)
+		case pl.value <= intervals:
+			field := int(intervals - pl.value)
+			r, _ := x.rangeOf(field, pl.node)
+			x.fields[field].removeRange(&r.interval, pl.at)
 		default:
 			x.fields[pl.node.Field].remove(pl.key(), pl.at)
 		}
 	}
-	h.places, h.first = nil, [1]place[E]{}
+	h.first, h.spread = place{}, nil
 }
 
 func (x *Index[E]) list(value int32) *slot[E] {
@@ -136,36 +160,11 @@ func (x *Index[E]) list(value int32) *slot[E] {
 	return &x.residual
 }
 
-func (pl *place[E]) key() where.Value { return valueAt(pl.node, pl.value) }
+func (pl *place) key() where.Value { return valueAt(pl.node, pl.value) }
 
 func valueAt(n *where.Node, value int32) where.Value {
 	if value == valueNull {
 		return where.Value{}
 	}
 	return n.Values[value]
-}
-
-func (f *field[E]) add(key where.Value, m member[E]) int32 {
-	if f.equal == nil {
-		f.equal = map[where.Value]slot[E]{}
-	}
-	s := f.equal[key]
-	list := s.more
-	at := s.add(m)
-	if list == nil || s.more != list {
-		f.equal[key] = s
-	}
-	return at
-}
-
-func (f *field[E]) remove(key where.Value, at int32) {
-	s := f.equal[key]
-	s.remove(at)
-	if s.len() > 0 {
-		return // of two or more, which stand in the list that the map's copy of the slot shares
-	}
-	delete(f.equal, key)
-	if len(f.equal) == 0 {
-		f.equal = nil
-	}
 }

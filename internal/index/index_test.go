@@ -57,8 +57,8 @@ func TestTerms(t *testing.T) {
 			x := New[string](s)
 			h := x.Add(bindJSON(t, s, test.filter), "e")
 			check(t, x)
-			if h.exact != test.exact || len(h.places) > 1 != test.many {
-				t.Errorf("exact %v, %d places", h.exact, len(h.places))
+			if h.exact != test.exact || h.places() > 1 != test.many {
+				t.Errorf("exact %v, %d places", h.exact, h.places())
 			}
 			if got := visits(x, test.no); got != test.vainVisits {
 				t.Errorf("a row that does not match visits %d entries, want %d", got, test.vainVisits)
@@ -181,6 +181,9 @@ func TestArrivals(t *testing.T) {
 		{"one tenant, windows", func(i int) where.Where {
 			return where.And(eq("team", 1), window("price", 10*i, 10*i+10))
 		}, row(t, s, "team", 1, "price", 505), 1 + 2*crowded},
+		{"many tenants, windows", func(i int) where.Where {
+			return where.And(eq("team", i%100), window("price", 10*i, 10*i+10))
+		}, row(t, s, "team", 5, "price", 10055), 1},
 		{"one tenant, windows that overlap", func(i int) where.Where {
 			return where.And(eq("team", 1), window("id", i, i+1000))
 		}, row(t, s, "team", 1, "id", n/2), 6000},

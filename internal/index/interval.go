@@ -1,7 +1,8 @@
 package index
 
 import (
-	"encoding/json"
+	"iter"
+	"math"
 	"unicode"
 
 	"github.com/swampline/live/where"
@@ -13,44 +14,36 @@ type interval struct {
 	lowOpen, highOpen bool // the end itself is outside
 }
 
-// begun tells whether v is not below the interval.
-func (i *interval) begun(v where.Value) bool {
-	if i.low.IsNull() {
-		return true
+// numbers is the interval in a field whose values numbers stand for. One that begins behind the greatest number, vain knows.
+func (i *interval) numbers() reach[uint64] {
+	r := reach[uint64]{0, math.MaxUint64}
+	if !i.low.IsNull() {
+		if r.low = i.low.Number(); i.lowOpen && r.low < math.MaxUint64 {
+			r.low++
+		}
 	}
-	c := v.Compare(i.low)
-	return c > 0 || c == 0 && !i.lowOpen
+	if !i.high.IsNull() {
+		if r.high = i.high.Number(); !i.highOpen && r.high < math.MaxUint64 {
+			r.high++
+		}
+	}
+	return r
 }
 
-// contains tells whether v, which may be null, is in the interval.
-func (i *interval) contains(v where.Value) bool {
-	return !v.IsNull() && i.begun(v) && reaches(i.high, i.highOpen, v)
-}
-
-// reaches tells whether an upper end is not below v.
-func reaches(high where.Value, open bool, v where.Value) bool {
-	if high.IsNull() {
-		return true
+// texts is the interval in a field of texts. What follows next on a text is the text with a byte of zero behind it.
+func (i *interval) texts() reach[string] {
+	r := reach[string]{"", beyond}
+	if !i.low.IsNull() {
+		if r.low = i.low.Text(); i.lowOpen {
+			r.low += "\x00"
+		}
 	}
-	c := v.Compare(high)
-	return c < 0 || c == 0 && !open
-}
-
-// empty tells whether the ends exclude each other.
-func (i *interval) empty() bool {
-	if i.low.IsNull() || i.high.IsNull() {
-		return false
+	if !i.high.IsNull() {
+		if r.high = i.high.Text(); !i.highOpen {
+			r.high += "\x00"
+		}
 	}
-	c := i.low.Compare(i.high)
-	return c > 0 || c == 0 && (i.lowOpen || i.highOpen)
-}
-
-// compare orders intervals by where they begin, then by where they end.
-func (i *interval) compare(j *interval) int {
-	if c := compareLow(i.low, i.lowOpen, j.low, j.lowOpen); c != 0 {
-		return c
-	}
-	return compareHigh(i.high, i.highOpen, j.high, j.highOpen)
+	return r
 }
 
 // compareLow orders lower ends: none first, and a closed end before an open one.
@@ -102,6 +95,21 @@ type fieldRange struct {
 	null     bool
 }
 
+// conditions are those that must all be met for a node to match.
+func conditions(n *where.Node) iter.Seq[*where.Node] {
+	return func(yield func(*where.Node) bool) {
+		if n.Op != where.OpAnd {
+			yield(n)
+			return
+		}
+		for _, kid := range n.Kids {
+			if !yield(kid) {
+				return
+			}
+		}
+	}
+}
+
 // isRange tells whether the values that meet a condition are an interval, and perhaps null.
 func isRange(n *where.Node) bool {
 	switch n.Op {
@@ -113,10 +121,10 @@ func isRange(n *where.Node) bool {
 	return false
 }
 
-// rangeOf intersects those of the nodes that are ranges of the field. It returns false if there are none.
-func (x *Index[E]) rangeOf(field int, nodes []*where.Node) (fieldRange, bool) {
+// rangeOf intersects those of a node's conditions that are ranges of the field. It returns false if there are none.
+func (x *Index[E]) rangeOf(field int, node *where.Node) (fieldRange, bool) {
 	r := fieldRange{null: true}
-	for _, n := range nodes {
+	for n := range conditions(node) {
 		if !isRange(n) || n.Field != field {
 			continue
 		}
@@ -148,11 +156,7 @@ func (x *Index[E]) rangeOf(field int, nodes []*where.Node) (fieldRange, bool) {
 
 // afterPrefix returns the least text that is greater than every text with the prefix, if there is one.
 func (x *Index[E]) afterPrefix(field int, prefix where.Value) (where.Value, bool) {
-	var text string
-	if err := json.Unmarshal(prefix.AppendJSON(nil), &text); err != nil {
-		return where.Value{}, false
-	}
-	runes := []rune(text)
+	runes := []rune(prefix.Text())
 	for i := len(runes) - 1; i >= 0; i-- {
 		if runes[i] == unicode.MaxRune {
 			continue // nothing is greater here; the rune before must be

@@ -17,7 +17,7 @@ func (x *Index[E]) Match(was, now where.Row, yield func(e E, was, now bool)) {
 	q.visit(&x.residual, was != nil, now != nil)
 	for i := range x.fields {
 		f := &x.fields[i]
-		if f.equal == nil && f.ranges.root == nil {
+		if f.empty() {
 			continue
 		}
 		q.oldValue, q.newValue = at(was, i), at(now, i)
@@ -47,49 +47,52 @@ type query[E any] struct {
 
 // equal visits the entries that stand under the field's values.
 func (q *query[E]) equal(f *field[E]) {
-	if f.equal == nil {
-		return
-	}
 	if q.was != nil {
-		s := f.equal[q.oldValue]
+		s := f.at(q.oldValue)
 		q.visit(&s, true, q.unchanged)
 	}
 	if q.now != nil && !q.unchanged {
-		s := f.equal[q.newValue]
+		s := f.at(q.newValue)
 		q.visit(&s, false, true)
 	}
 }
 
 // between visits the entries that stand under intervals around the field's values.
 func (q *query[E]) between(f *field[E]) {
-	if f.ranges.root == nil {
+	if !f.ranged() {
 		return
 	}
-	if q.was != nil && !q.oldValue.IsNull() {
-		q.stab(f.ranges.root, q.oldValue, true)
-	}
-	if q.now != nil && !q.unchanged && !q.newValue.IsNull() {
-		q.stab(f.ranges.root, q.newValue, false)
+	old, new := q.was != nil && !q.oldValue.IsNull(), q.now != nil && !q.newValue.IsNull()
+	if f.text {
+		around(q, &f.texts.ranges, old, q.oldValue.Text(), new, q.newValue.Text())
+	} else {
+		around(q, &f.numbers.ranges, old, q.oldValue.Number(), new, q.newValue.Number())
 	}
 }
 
-// stab visits the entries of a subtree whose intervals contain v, the old value or the new one. An interval that
-// contains both is visited with the old one.
-func (q *query[E]) stab(n *span[E], v where.Value, old bool) {
-	for n != nil && reaches(n.reach, n.reachOpen, v) {
-		if !n.begun(v) {
-			n = n.left
+func around[K key, E any](q *query[E], t *tree[K, E], old bool, was K, new bool, now K) {
+	if old {
+		stab(q, t.root, t.end, was, true, new, now)
+	}
+	if new && !q.unchanged {
+		stab(q, t.root, t.end, now, false, old, was)
+	}
+}
+
+// stab visits the entries beneath a node whose intervals contain v, the old value or the new one. An interval that also
+// contains the other one, if there is one, is visited with the old one.
+func stab[K key, E any](q *query[E], n *node[K, E], end, v K, old, both bool, other K) {
+	for i := 0; i < n.n && n.low[i] <= v; i++ {
+		if !before(v, n.high[i], end) {
 			continue
 		}
-		q.stab(n.left, v, old)
-		if reaches(n.high, n.highOpen, v) {
-			if old {
-				q.visit(&n.slot, true, q.unchanged || q.now != nil && n.contains(q.newValue))
-			} else if q.was == nil || !n.contains(q.oldValue) {
-				q.visit(&n.slot, false, true)
-			}
+		if n.kids != nil {
+			stab(q, n.kids.node[i], end, v, old, both, other)
+			continue
 		}
-		n = n.right
+		if both := both && n.low[i] <= other && before(other, n.high[i], end); old || !both {
+			q.visit(&n.slots[i], old, !old || both)
+		}
 	}
 }
 
@@ -106,12 +109,12 @@ func (q *query[E]) visit(s *slot[E], was, now bool) {
 
 // found yields an entry, if it matches.
 func (q *query[E]) found(h *Entry[E], was, now bool) {
-	several := len(h.places) > 1
+	several := h.spread != nil
 	if several {
-		if h.round == q.round {
+		if h.spread.round == q.round {
 			return
 		}
-		h.round = q.round
+		h.spread.round = q.round
 	}
 	// A row that does not lead here can match only if it leads to another place of the entry's.
 	was = was && h.exact || (was || several && q.was != nil) && h.predicate.Match(q.was)

@@ -55,7 +55,7 @@ func (s *slot[E]) remove(at int32) {
 	ms := s.more.members
 	last := len(ms) - 1
 	ms[at] = ms[last]
-	ms[at].entry.places[ms[at].place].at = at
+	ms[at].entry.place(ms[at].place).at = at
 	ms[last] = member[E]{}
 	ms = ms[:last]
 	if cap(ms) > 64 && len(ms) < cap(ms)/4 {

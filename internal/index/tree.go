@@ -1,178 +1,277 @@
 package index
 
-import "github.com/swampline/live/where"
+import (
+	"cmp"
+	"slices"
+)
 
-// tree holds intervals, ordered by where they begin, as an AVL tree in which every node knows how far its subtree
-// reaches. So the intervals around a value are found without a look at subtrees that end before it or begin after it.
-type tree[E any] struct{ root *span[E] }
+// key is what values of one field are told apart by and ordered: the numbers that stand for them, or texts.
+type key interface{ uint64 | string }
 
-// span is one interval and the entries that stand under it, and the root of a subtree.
-//
-// The order of the fields puts what a search reads side by side: the nodes of a large tree are not in the cache.
-type span[E any] struct {
-	reach where.Value // the greatest upper end in the subtree, as interval.high
-	interval
-	left, right *span[E]
-	weight      int32 // how many entries the subtree has
-	height      int8
-	reachOpen   bool
-	slot        slot[E]
-	least       *span[E] // the span with the least upper end in the subtree
+// reach is an interval of keys: from low up to, and without, high. The greatest key of all, which no text is, is beyond
+// every value: an interval that ends there has no end.
+type reach[K key] struct{ low, high K }
+
+// tree holds intervals, ordered by where they begin, as a B-tree in which every node knows how far what is beneath it
+// reaches. So the intervals around a value are found without a look at subtrees that end before it or begin after it; and
+// since a node is a few lines of memory that are read in a row, few of these are read that are not in the cache.
+type tree[K key, E any] struct {
+	root *node[K, E]
+	end  K // the greatest key
 }
 
-// add returns where the member stands.
-func (t *tree[E]) add(i *interval, m member[E]) (s *span[E], at int32) {
-	t.root, s, at = t.root.add(i, m)
-	return s, at
+// fanout is how many intervals, or nodes, a node holds.
+const fanout = 32
+
+// node is a leaf, which holds intervals and the entries that stand under them, or holds nodes.
+type node[K key, E any] struct {
+	n int
+	// low and high are the intervals, or where what is beneath a node begins and up to where it reaches.
+	low, high [fanout]K
+	slots     *[fanout]slot[E] // of a leaf
+	kids      *kids[K, E]      // of the others
 }
 
-// remove takes a member out, and the span with the last one.
-func (t *tree[E]) remove(s *span[E], at int32) { t.root = t.root.remove(s, at) }
+// kids are the nodes beneath one, and what it knows of each besides.
+type kids[K key, E any] struct {
+	node   [fanout]*node[K, E]
+	first  [fanout]K     // where the first interval beneath it ends
+	least  [fanout]K     // where the interval ends that ends first
+	weight [fanout]int32 // how many entries there are
+}
+
+// add returns the member's position in its slot.
+func (t *tree[K, E]) add(i reach[K], m member[E]) int32 {
+	if t.root == nil {
+		t.root = &node[K, E]{slots: new([fanout]slot[E])}
+	}
+	at, more := t.root.add(i, m, true)
+	if more != nil {
+		root := &node[K, E]{kids: new(kids[K, E])}
+		root.put(0, t.root)
+		root.put(1, more)
+		t.root = root
+	}
+	return at
+}
+
+// remove takes out the member at a position under an interval, and the interval with the last one.
+func (t *tree[K, E]) remove(i reach[K], at int32) {
+	t.root.remove(i, at)
+	for t.root != nil && t.root.n < 2 {
+		switch {
+		case t.root.n == 0:
+			t.root = nil
+		case t.root.kids != nil:
+			t.root = t.root.kids.node[0]
+		default:
+			return
+		}
+	}
+}
+
+// find returns the place of an interval in a leaf, or of the node that it belongs beneath.
+func (n *node[K, E]) find(i reach[K]) (at int, found bool) {
+	for from, to := 0, n.n; ; {
+		if from == to {
+			at = from
+			break
+		}
+		mid := (from + to) / 2
+		c := cmp.Compare(n.low[mid], i.low)
+		if c == 0 {
+			c = cmp.Compare(n.end(mid), i.high)
+		}
+		switch {
+		case c == 0:
+			return mid, true
+		case c < 0:
+			from = mid + 1
+		default:
+			to = mid
+		}
+	}
+	if n.kids != nil {
+		return max(at-1, 0), false
+	}
+	return at, false
+}
+
+// end is where the first interval at a place ends.
+func (n *node[K, E]) end(at int) K {
+	if n.kids != nil {
+		return n.kids.first[at]
+	}
+	return n.high[at]
+}
+
+// add puts a member under an interval. A node that is full gives a part of what it holds to one that is to follow it: half, but
+// where it is the last of all nothing, for what follows may well come in order.
+func (n *node[K, E]) add(i reach[K], m member[E], last bool) (at int32, more *node[K, E]) {
+	p, found := n.find(i)
+	if n.kids == nil {
+		if found {
+			return n.slots[p].add(m), nil
+		}
+		n, p, more = n.room(p, last)
+		n.shift(p, 1)
+		n.low[p], n.high[p] = i.low, i.high
+		return n.slots[p].add(m), more
+	}
+	at, kid := n.kids.node[p].add(i, m, last && p == n.n-1)
+	n.put(p, n.kids.node[p])
+	if kid == nil {
+		return at, nil
+	}
+	n, p, more = n.room(p+1, last)
+	n.shift(p, 1)
+	n.put(p, kid)
+	return at, more
+}
+
+// room makes room for one more, which is to stand at p. It returns where that is then.
+func (n *node[K, E]) room(p int, last bool) (into *node[K, E], at int, more *node[K, E]) {
+	if n.n < fanout {
+		return n, p, nil
+	}
+	half := fanout / 2
+	if last && p == fanout {
+		half = fanout
+	}
+	more = &node[K, E]{}
+	if n.kids != nil {
+		more.kids = new(kids[K, E])
+	} else {
+		more.slots = new([fanout]slot[E])
+	}
+	more.take(n, half)
+	if p < half || p == half && half < fanout {
+		return n, p, more
+	}
+	return more, p - half, more
+}
+
+// take appends what another node holds from a place on.
+func (n *node[K, E]) take(from *node[K, E], at int) {
+	to := n.n
+	n.n += from.n - at
+	copy(n.low[to:], from.low[at:from.n])
+	copy(n.high[to:], from.high[at:from.n])
+	if n.kids != nil {
+		copy(n.kids.node[to:], from.kids.node[at:from.n])
+		copy(n.kids.first[to:], from.kids.first[at:from.n])
+		copy(n.kids.least[to:], from.kids.least[at:from.n])
+		copy(n.kids.weight[to:], from.kids.weight[at:from.n])
+	} else {
+		copy(n.slots[to:], from.slots[at:from.n])
+	}
+	from.shift(from.n, at-from.n)
+}
+
+// shift moves what a node holds from a place on, to make room or, by less than nothing, to close a gap before it.
+func (n *node[K, E]) shift(at, by int) {
+	shift(n.low[:], n.n, at, by)
+	shift(n.high[:], n.n, at, by)
+	if n.kids != nil {
+		shift(n.kids.node[:], n.n, at, by)
+		shift(n.kids.first[:], n.n, at, by)
+		shift(n.kids.least[:], n.n, at, by)
+		shift(n.kids.weight[:], n.n, at, by)
+	} else {
+		shift(n.slots[:], n.n, at, by)
+	}
+	n.n += by
+}
+
+func shift[T any](all []T, n, at, by int) {
+	copy(all[at+by:], all[at:n])
+	if by > 0 {
+		clear(all[at : at+by])
+	} else {
+		clear(all[n+by : n])
+	}
+}
+
+// put notes what a node beneath this one knows about itself; a new one stands behind all others.
+func (n *node[K, E]) put(at int, kid *node[K, E]) {
+	n.n = max(n.n, at+1)
+	k := n.kids
+	k.node[at], k.weight[at] = kid, 0
+	n.low[at], k.first[at], n.high[at], k.least[at] = kid.low[0], kid.end(0), slices.Max(kid.high[:kid.n]), slices.Min(kid.high[:kid.n])
+	if kid.kids == nil {
+		for i := range kid.n {
+			k.weight[at] += int32(kid.slots[i].len())
+		}
+		return
+	}
+	k.least[at] = slices.Min(kid.kids.least[:kid.n])
+	for _, w := range kid.kids.weight[:kid.n] {
+		k.weight[at] += w
+	}
+}
+
+func (n *node[K, E]) remove(i reach[K], at int32) {
+	p, _ := n.find(i)
+	if n.kids == nil {
+		n.slots[p].remove(at)
+		if n.slots[p].len() == 0 {
+			n.shift(p+1, -1)
+		}
+		return
+	}
+	kid := n.kids.node[p]
+	if kid.remove(i, at); kid.n == 0 {
+		n.shift(p+1, -1)
+		return
+	}
+	n.put(p, kid)
+	if kid.n < fanout/4 && n.n > 1 {
+		n.merge(max(p-1, 0))
+	}
+}
+
+// merge joins two neighbours if that leaves room in the one that they become.
+func (n *node[K, E]) merge(p int) {
+	one, other := n.kids.node[p], n.kids.node[p+1]
+	if one.n+other.n > fanout*3/4 {
+		return
+	}
+	one.take(other, 0)
+	n.shift(p+2, -1)
+	n.put(p, one)
+}
 
 // estimateSteps bounds the work of an estimate.
-const estimateSteps = 128
+const estimateSteps = 32
 
-// estimate returns about how many entries stand under intervals that hold the begin of i.
-func (t *tree[E]) estimate(i *interval) int {
-	steps := estimateSteps
-	return t.root.estimate(i, false, &steps)
-}
-
-func (n *span[E]) estimate(i *interval, begun bool, steps *int) int {
-	if n == nil || !reachesBegin(n.reach, n.reachOpen, i) {
+// estimate returns about how many entries stand under intervals that hold a value.
+func (t *tree[K, E]) estimate(v K) int {
+	if t.root == nil {
 		return 0
 	}
-	if begun && reachesBegin(n.least.high, n.least.highOpen, i) {
-		return int(n.weight)
-	}
-	if *steps--; *steps < 0 {
-		return int(n.weight) / 2
-	}
-	if !begun && compareLow(n.low, n.lowOpen, i.low, i.lowOpen) > 0 {
-		return n.left.estimate(i, false, steps)
-	}
-	count := n.left.estimate(i, true, steps) + n.right.estimate(i, begun, steps)
-	if reachesBegin(n.high, n.highOpen, i) {
-		count += n.slot.len()
+	steps := estimateSteps
+	return t.root.estimate(v, t.end, false, &steps)
+}
+
+// estimate is the tree's, for what is beneath a node; begun says that all of that begins before the value.
+func (n *node[K, E]) estimate(v, end K, begun bool, steps *int) int {
+	*steps--
+	count := 0
+	for i := 0; i < n.n && (begun || n.low[i] <= v); i++ {
+		switch all := begun || i+1 < n.n && n.low[i+1] <= v; {
+		case !before(v, n.high[i], end):
+		case n.kids == nil:
+			count += n.slots[i].len()
+		case all && before(v, n.kids.least[i], end):
+			count += int(n.kids.weight[i])
+		case *steps < 0:
+			count += int(n.kids.weight[i]) / 2
+		default:
+			count += n.kids.node[i].estimate(v, end, all, steps)
+		}
 	}
 	return count
 }
 
-// reachesBegin tells whether an upper end is not below the begin of an interval.
-func reachesBegin(high where.Value, open bool, i *interval) bool {
-	return reaches(high, open || i.lowOpen, i.low)
-}
-
-func (n *span[E]) add(i *interval, m member[E]) (top, s *span[E], at int32) {
-	if n == nil {
-		n = &span[E]{interval: *i}
-		at = n.slot.add(m)
-		n.update()
-		return n, n, at
-	}
-	switch c := i.compare(&n.interval); {
-	case c < 0:
-		n.left, s, at = n.left.add(i, m)
-	case c > 0:
-		n.right, s, at = n.right.add(i, m)
-	default:
-		at = n.slot.add(m)
-		n.weight++
-		return n, n, at
-	}
-	return n.balanced(), s, at
-}
-
-func (n *span[E]) remove(s *span[E], at int32) *span[E] {
-	switch c := s.compare(&n.interval); {
-	case c < 0:
-		n.left = n.left.remove(s, at)
-	case c > 0:
-		n.right = n.right.remove(s, at)
-	default:
-		n.slot.remove(at)
-		if n.slot.len() > 0 {
-			n.weight--
-			return n
-		}
-		if n.left == nil {
-			return n.right
-		}
-		if n.right == nil {
-			return n.left
-		}
-		rest, first := n.right.withoutFirst()
-		first.left, first.right = n.left, rest
-		n = first // the node itself, for its entries know it
-	}
-	return n.balanced()
-}
-
-// withoutFirst takes the leftmost node out of the subtree.
-func (n *span[E]) withoutFirst() (top, first *span[E]) {
-	if n.left == nil {
-		return n.right, n
-	}
-	n.left, first = n.left.withoutFirst()
-	return n.balanced(), first
-}
-
-// balanced brings a node, whose subtrees may differ in height by two, into order, and returns the one in its place.
-func (n *span[E]) balanced() *span[E] {
-	switch n.left.tall() - n.right.tall() {
-	case 2:
-		if n.left.left.tall() < n.left.right.tall() {
-			n.left = n.left.rotateLeft()
-		}
-		return n.rotateRight()
-	case -2:
-		if n.right.right.tall() < n.right.left.tall() {
-			n.right = n.right.rotateRight()
-		}
-		return n.rotateLeft()
-	}
-	n.update()
-	return n
-}
-
-func (n *span[E]) rotateLeft() *span[E] {
-	top := n.right
-	n.right, top.left = top.left, n
-	n.update()
-	top.update()
-	return top
-}
-
-func (n *span[E]) rotateRight() *span[E] {
-	top := n.left
-	n.left, top.right = top.right, n
-	n.update()
-	top.update()
-	return top
-}
-
-func (n *span[E]) tall() int8 {
-	if n == nil {
-		return 0
-	}
-	return n.height
-}
-
-// update computes what the node knows about its subtree from what its children know.
-func (n *span[E]) update() {
-	n.height = 1 + max(n.left.tall(), n.right.tall())
-	n.weight = int32(n.slot.len())
-	n.reach, n.reachOpen, n.least = n.high, n.highOpen, n
-	for _, kid := range [...]*span[E]{n.left, n.right} {
-		if kid == nil {
-			continue
-		}
-		n.weight += kid.weight
-		if compareHigh(kid.reach, kid.reachOpen, n.reach, n.reachOpen) > 0 {
-			n.reach, n.reachOpen = kid.reach, kid.reachOpen
-		}
-		if compareHigh(kid.least.high, kid.least.highOpen, n.least.high, n.least.highOpen) < 0 {
-			n.least = kid.least
-		}
-	}
-}
+// before reports whether a value lies before the end of an interval.
+func before[K key](v, high, end K) bool { return v < high || high == end }

@@ -70,6 +70,7 @@ type Change struct {
 	key     string
 	version []byte // as JSON
 	number  *int64 // the model's own version
+	after   *int64 // the version to which it names what changed, nil when that is not known
 	op      record.Op
 	values  []json.RawMessage // nil when the row is gone
 	changed []bool            // by field; nil when not known
@@ -86,22 +87,38 @@ type Change struct {
 	contiguous bool
 	// stale says that a newer version went by before; now is that newer one.
 	stale bool
+	// again says that the row is said to be what members hold of it already, for who does not know it.
+	again bool
 	// doubtful says that versions do not tell what the row is now: members that might see it must look.
 	doubtful bool
 	// private says that it was resolved for one subscription, without what the stream knows.
 	private  bool
 	mutation string
-	// views are what the change comes to in each view of the schema.
-	views []viewed
+	by       json.RawMessage // who made it, nil when that is not known
+	// silent says by view where an update changes nothing that the view shows, its version included; nil for nowhere.
+	silent []bool
+	// fragments are the change as it stands in messages, as far as it was encoded.
+	fragments atomic.Pointer[fragment]
 	// bulk is set in place of all these when any row that it matches may have changed.
 	bulk *where.Predicate
 }
 
-// viewed is a change in one view.
-type viewed struct {
-	// silent says that an update changes nothing that the view shows, its version included.
-	silent  bool
-	encoded [verdicts]atomic.Pointer[[]byte]
+// fragment is a change as it stands in the messages of one view that tell of one verdict.
+type fragment struct {
+	view    *View
+	verdict Verdict
+	data    []byte
+	next    *fragment // set before the others see it
+}
+
+// encoded returns the change as it was encoded, if it was.
+func (c *Change) encoded(view *View, v Verdict) []byte {
+	for f := c.fragments.Load(); f != nil; f = f.next {
+		if f.view == view && f.verdict == v {
+			return f.data
+		}
+	}
+	return nil
 }
 
 // outrank gives a delete the log's version in place of the model's, which no client holds to be older than its own. A delete
@@ -129,6 +146,8 @@ func (c *Change) judge(was, other, now bool) Verdict {
 		return Nothing
 	case !seen && c.op == record.Create:
 		return Create
+	case was && c.again:
+		return Nothing
 	case was && c.contiguous:
 		return Update
 	}
@@ -154,7 +173,7 @@ func (c *Change) verdict(p *where.Predicate) Verdict {
 
 // overlap tells what a bulk change means to a predicate: nothing only if no row can match both.
 func (c *Change) overlap(p *where.Predicate) Verdict {
-	if n := p.And(c.bulk).Node(); n.Op == where.OpOr && len(n.Kids) == 0 {
+	if p.Excludes(c.bulk) {
 		return Nothing
 	}
 	return Bulk
@@ -162,7 +181,7 @@ func (c *Change) overlap(p *where.Predicate) Verdict {
 
 // within returns what a verdict comes to for those who see a view: an update may have nothing for them.
 func (c *Change) within(view *View, v Verdict) Verdict {
-	if v == Update && c.views[view.number].silent {
+	if v == Update && c.silent != nil && c.silent[view.number] {
 		return Nothing
 	}
 	return v
@@ -170,10 +189,22 @@ func (c *Change) within(view *View, v Verdict) Verdict {
 
 // fragment returns the change as it stands in a message, encoded once for each view and verdict.
 func (c *Change) fragment(view *View, v Verdict) []byte {
-	encoded := &c.views[view.number].encoded[v]
-	if b := encoded.Load(); b != nil {
-		return *b
+	if b := c.encoded(view, v); b != nil {
+		return b
 	}
+	f := &fragment{view: view, verdict: v, data: c.encode(view, v)}
+	for {
+		f.next = c.fragments.Load()
+		if c.fragments.CompareAndSwap(f.next, f) {
+			return f.data
+		}
+		if b := c.encoded(view, v); b != nil { // another shard was faster: share its bytes
+			return b
+		}
+	}
+}
+
+func (c *Change) encode(view *View, v Verdict) []byte {
 	var values []json.RawMessage
 	var only []bool
 	switch v {
@@ -182,13 +213,25 @@ func (c *Change) fragment(view *View, v Verdict) []byte {
 	case Update:
 		values, only = c.values, c.changed
 	}
-	b := view.AppendRow(nil, ops[v], c.key, c.version, values, only)
+	size := 64 + len(c.key) + len(c.version) + len(c.mutation) + len(c.by)
+	for i := range values {
+		if only == nil || only[i] {
+			size += len(values[i]) + len(view.schema.Fields[i].quoted) + 1
+		}
+	}
+	b := view.AppendRow(make([]byte, 0, size), ops[v], c.key, c.version, values, only)
 	if c.mutation != "" {
 		b = append(b[:len(b)-1], `,"mutation":`...)
 		b = append(wire.AppendString(b, c.mutation), '}')
 	}
-	if !encoded.CompareAndSwap(nil, &b) { // another shard was faster: share its bytes
-		return *encoded.Load()
+	return slices.Clip(appendBy(b, c.by))
+}
+
+// appendBy adds to an item who made the change, if that is known.
+func appendBy(b []byte, by json.RawMessage) []byte {
+	if by == nil {
+		return b
 	}
-	return b
+	b = append(b[:len(b)-1], `,"by":`...)
+	return append(append(b, by...), '}')
 }

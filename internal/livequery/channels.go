@@ -12,6 +12,7 @@ type Channels struct {
 	registry *Registry
 	mu       sync.Mutex
 	queries  map[string]*Query
+	idle     idlers
 }
 
 // NewChannels returns the channels of a hub.
@@ -34,6 +35,7 @@ func (c *Channels) Acquire(name string, at func() broker.Position) *Query {
 		q.channel = name
 		c.queries[name] = q
 	}
+	c.idle.take(q)
 	q.refs++
 	return q
 }
@@ -43,7 +45,7 @@ func (c *Channels) Release(q *Query) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if q.refs--; q.refs == 0 {
-		q.idle = time.Now()
+		c.idle.put(q)
 	}
 }
 
@@ -51,10 +53,8 @@ func (c *Channels) Release(q *Query) {
 func (c *Channels) Expire(before time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for name, q := range c.queries {
-		if q.refs == 0 && q.idle.Before(before) {
-			delete(c.queries, name)
-		}
+	for q := c.idle.before(before); q != nil; q = c.idle.before(before) {
+		delete(c.queries, q.channel)
 	}
 }
 
@@ -73,7 +73,8 @@ func (c *Channels) Match(e *Entry, out []*Delivery) []*Delivery {
 		return out
 	}
 	first := len(out)
-	for _, m := range e.Messages {
+	for i := range e.Messages {
+		m := &e.Messages[i]
 		q := c.queries[m.Channel]
 		if q == nil {
 			continue
@@ -89,7 +90,7 @@ func (c *Channels) Match(e *Entry, out []*Delivery) []*Delivery {
 			q.touched = e.Position
 			out = append(out, d)
 		}
-		d.messages = append(d.messages, m.Data)
+		d.messages = append(d.messages, m)
 	}
 	return out
 }

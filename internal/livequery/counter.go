@@ -25,8 +25,8 @@ func (s *Stream) recount(q *Query) {
 	}
 }
 
-// Counted takes a count, which was read after a position, and returns what members must be told; nil for nothing. The engine
-// holds still, at now.
+// Counted takes a count, which was read after a position, and returns what it means to members: if it is the same as before, that it is
+// as of a later position. Nil when it is of no use. The engine holds still, at now.
 func (s *Stream) Counted(q *Query, value int64, at, now broker.Position) *Delivery {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -43,10 +43,11 @@ func (s *Stream) Counted(q *Query, value int64, at, now broker.Position) *Delive
 	} else {
 		c.at = now
 	}
-	if !news {
-		return nil
+	d := &Delivery{Query: q, Position: now, recounted: true}
+	if news {
+		d.count = &value
 	}
-	return &Delivery{Query: q, Position: now, count: &value}
+	return d
 }
 
 // Count is what was counted last, and the position that the database had reached.
@@ -65,11 +66,11 @@ func (s *Stream) Uncounted(q *Query) {
 	}
 }
 
-// Stale reports whether a query's count may have changed since it was told: then nobody may claim to be up to date.
-func (s *Stream) Stale(q *Query) bool {
+// Current reports whether what was told of a count as of a position is the count still: only then may a cursor go beyond that.
+func (s *Stream) Current(q *Query, told broker.Position) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return q.counter != nil && q.stale()
+	return !q.stale() && q.touched.Epoch == told.Epoch && !q.touched.After(told)
 }
 
 func (c *counter) align(d *Delivery) (*Delivery, bool) {

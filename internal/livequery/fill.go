@@ -214,9 +214,20 @@ func (s *Stream) fetch(q *Query) {
 	}
 }
 
+// Reaches reports whether a window knows every row that a member knows of which holds all up to a place, nil for all; true for other queries. One
+// that was seeded, or has run low, may not, until it has been filled up: of what lies beyond its bound it tells nobody.
+func (s *Stream) Reaches(q *Query, edge where.Row) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return q.window == nil || q.window.loaded && q.window.reaches(edge)
+}
+
 // Align returns what a member that holds every row up to a place lacks, when the engine holds still at a position: a window's
-// rows beyond it, or the count. It reports false when the window is not loaded.
+// rows beyond it, or the count. It reports false when the window is not loaded, or does not reach as far as the member.
 func (s *Stream) Align(q *Query, edge where.Row, at broker.Position) (*Delivery, bool) {
+	if !s.Reaches(q, edge) {
+		return nil, false
+	}
 	return s.align(q, at, func(w *Window, row where.Row) bool { return edge != nil && w.compare(row, edge) > 0 })
 }
 
@@ -230,6 +241,9 @@ func (s *Stream) align(q *Query, at broker.Position, lacks func(*Window, where.R
 	defer s.mu.Unlock()
 	d := &Delivery{Query: q, Position: at}
 	if q.counter != nil {
+		if q.stale() { // it became so while nobody watched, or is being counted
+			s.recount(q)
+		}
 		return q.counter.align(d)
 	}
 	w := q.window

@@ -80,12 +80,12 @@ func newStream(t testing.TB) *Stream {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fields := []Field{{Name: "id", Published: true}, {Name: "box", Published: true}, {Name: "note", Published: true}, {Name: "version", Published: true}}
+	fields := []Field{{Name: "id", Published: true}, {Name: "box", Published: true}, {Name: "note", Published: true}, {Name: "version", Published: true, Version: true}}
 	schema, err := NewSchema("things", fields, matchable)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return NewStream(NewRegistry(1), schema)
+	return NewStream(new(Registry), schema)
 }
 
 func (s *Stream) bind(t testing.TB, filter string) *where.Predicate {
@@ -160,7 +160,7 @@ func (w *watcher) hold(r thing) {
 func (h *hub) reads(rows ...thing) []Read {
 	var reads []Read
 	for _, r := range rows {
-		row, err := h.stream.Schema.Row(h.stream.Schema.values(r.fields()))
+		row, err := h.stream.Schema.Row(h.stream.Schema.Values(r.fields()))
 		if err != nil {
 			h.t.Fatal(err)
 		}

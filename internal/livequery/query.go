@@ -3,11 +3,12 @@ package livequery
 import (
 	"context"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/internal/index"
 	"github.com/swampline/live/internal/observe"
+	"github.com/swampline/live/internal/record"
 	"github.com/swampline/live/internal/wire"
 	"github.com/swampline/live/transport"
 	"github.com/swampline/live/where"
@@ -21,51 +22,29 @@ type Query struct {
 	Predicate *where.Predicate
 	View      *View
 
-	stream  *Stream // nil for a channel
-	channel string
-	window  *Window  // nil unless it is limited
-	counter *counter // nil unless rows are counted
 	// Caller holds the values of the request of the caller who came last: for reading rows that all callers share.
 	Caller context.Context
-	handle *index.Entry[*Query]
-	// since is the position from which on this query's verdicts are complete; touched is that of the last entry that
-	// concerned it; primed is set when a list was loaded here. All guarded by the stream's (or channels') lock.
-	since, touched, primed broker.Position
+	// Asked is what a subscription to it asked for, for others that asked for the same to share; nil before.
+	Asked atomic.Pointer[wire.Ask]
+
+	// What a change that concerns the query reads and writes stands together: of a million queries it is in no cache.
+	entry index.Entry[*Query]
 	// telling is what the entry that is being matched means to the query so far.
 	telling *Delivery
+	// since is the position from which on this query's verdicts are complete; touched is that of the last entry that
+	// concerned it; primed is set when a list was loaded here. All guarded by the stream's (or channels') lock.
+	touched, since, primed broker.Position
+	window                 *Window  // nil unless it is limited
+	counter                *counter // nil unless rows are counted
+	members                members
+
+	stream  *Stream // nil for a channel
+	channel string
 	refs    int
-	idle    time.Time
-
-	// members holds the live subscriptions by shard; each shard's goroutine owns its slice.
-	members [][]Member
+	idle    *idler // while nobody refers to it
+	// other is a further query of the predicate.
+	other *Query
 }
-
-// Member is a live subscription to a query. Its methods are called by the goroutine of its shard.
-type Member interface {
-	// Deliver takes what one entry means to the query.
-	Deliver(d *Delivery)
-	// Slot is the member's place among its query's members of the shard, kept by the query.
-	Slot() *int
-}
-
-// Join adds a member. It is called by the shard's goroutine.
-func (q *Query) Join(shard int, m Member) {
-	*m.Slot() = len(q.members[shard])
-	q.members[shard] = append(q.members[shard], m)
-}
-
-// Part removes a member that joined. It is called by the shard's goroutine.
-func (q *Query) Part(shard int, m Member) {
-	members := q.members[shard]
-	last := len(members) - 1
-	moved := members[last]
-	members[*m.Slot()], *moved.Slot() = moved, *m.Slot()
-	members[last] = nil
-	q.members[shard] = members[:last]
-}
-
-// Members returns the live subscriptions of a shard. It is called by the shard's goroutine.
-func (q *Query) Members(shard int) []Member { return q.members[shard] }
 
 // Delivery is what one entry means to one query. The message is encoded when the first member takes it, once.
 type Delivery struct {
@@ -77,6 +56,8 @@ type Delivery struct {
 	Unreadable bool
 	// Bulk says that rows changed of which only a filter is known: every member must be given a new snapshot.
 	Bulk bool
+	// recounted says that the rows of a counter were counted anew, though count is nil when there are as many as before.
+	recounted bool
 	// Followed is when this hub followed the entry that it tells of; zero for what was read meanwhile, or when nobody watches.
 	Followed observe.Moment
 
@@ -84,14 +65,55 @@ type Delivery struct {
 	// told to members.
 	Told uint64
 
-	parts    []part
-	items    []item // of a window
-	more     *bool  // of a window: whether rows are beyond it
-	count    *int64 // of a counter
-	messages [][]byte
+	cursor string // the position as clients hold it; empty when nobody needed it yet
+	parts  []part
+	first  [1]part // what parts refers to while there is one
+	items  []item  // of a window
+	more   *bool   // of a window: whether rows are beyond it
+	count  *int64  // of a counter
+	// messages are a channel's, as they stand in the entry.
+	messages []*record.Message
 	once     sync.Once
 	frame    *transport.Frame
+	made     atomic.Pointer[made]
 }
+
+// made is what somebody else than this module's own protocol makes of a delivery.
+type made struct {
+	form string
+	what any
+	next *made // set before the others see it
+}
+
+// Made returns what is made of the delivery in a form: what make returned, which is called once for each form, or a few times where several
+// shards need it at once; then all are given one. Nobody may modify it.
+func (d *Delivery) Made(form string, make func() any) any {
+	if what := d.found(form); what != nil {
+		return what
+	}
+	m := &made{form: form, what: make()}
+	for {
+		m.next = d.made.Load()
+		if d.made.CompareAndSwap(m.next, m) {
+			return m.what
+		}
+		if what := d.found(form); what != nil {
+			return what
+		}
+	}
+}
+
+func (d *Delivery) found(form string) any {
+	for m := d.made.Load(); m != nil; m = m.next {
+		if m.form == form {
+			return m.what
+		}
+	}
+	return nil
+}
+
+// Messages are what was published on a channel. Nobody may modify them.
+func (d *Delivery) Messages() []*record.Message { return d.messages }
 
 type part struct {
 	change  *Change
@@ -108,14 +130,23 @@ func (d *Delivery) Frame(name string) *transport.Frame {
 }
 
 func (d *Delivery) encode(name string) *transport.Frame {
-	cursor := d.Position.String()
+	cursor := d.cursor
+	if cursor == "" {
+		cursor = d.Position.String()
+	}
 	if d.Query.stream == nil {
-		return wire.ChannelMessage(name, cursor, d.messages...)
+		var room [4][]byte
+		items := room[:0]
+		for _, m := range d.messages {
+			items = append(items, m.Data)
+		}
+		return wire.ChannelMessage(name, cursor, items...)
 	}
 	if d.count != nil {
 		return wire.Count(name, cursor, *d.count)
 	}
-	items := make([][]byte, 0, len(d.parts)+len(d.items))
+	var room [4][]byte
+	items := room[:0]
 	for _, p := range d.parts {
 		items = append(items, p.change.fragment(d.Query.View, p.verdict))
 	}
@@ -135,6 +166,9 @@ func (d *Delivery) add(c *Change, v Verdict) {
 	case Bulk:
 		d.Bulk = true
 	default:
+		if d.parts == nil {
+			d.parts = d.first[:0]
+		}
 		d.parts = append(d.parts, part{c, v})
 	}
 }
@@ -146,7 +180,7 @@ func (d *Delivery) Empty() bool {
 
 // Fills reports whether the delivery is no entry's but brings what was read meanwhile, as of a position that members may have
 // been told already.
-func (d *Delivery) Fills() bool { return d.more != nil || d.count != nil }
+func (d *Delivery) Fills() bool { return d.more != nil || d.recounted }
 
 // OfWindow reports whether the delivery tells of a window's members, not of one subscription that catches up.
 func (d *Delivery) OfWindow() bool { return d.items != nil || d.more != nil }

@@ -32,7 +32,7 @@ func TestAQueryOutlivesItsLastSubscription(t *testing.T) {
 		t.Fatal("a query that is referred to expired")
 	}
 	h.stream.Release(q)
-	h.stream.Expire(q.idle)
+	h.stream.Expire(q.idle.since)
 	if h.acquire(boxA) != q {
 		t.Fatal("a query expired too soon")
 	}
@@ -51,7 +51,7 @@ func TestAQueryOutlivesItsLastSubscription(t *testing.T) {
 }
 
 func TestChannels(t *testing.T) {
-	r := NewRegistry(1)
+	r := new(Registry)
 	c := NewChannels(r)
 	origin := func() broker.Position { return at(0) }
 	a, b := c.Acquire("a", origin), c.Acquire("b", origin)
@@ -291,12 +291,12 @@ func TestBackfillKnowsWhatWasLate(t *testing.T) {
 }
 
 type member struct {
-	slot int
+	slot int32
 	got  int
 }
 
-func (m *member) Deliver(*Delivery) { m.got++ }
-func (m *member) Slot() *int        { return &m.slot }
+func (m *member) Deliver(run []*Delivery) { m.got += len(run) }
+func (m *member) Slot() *int32            { return &m.slot }
 
 // A publisher may have loaded the row that it deletes long before. Who knows the row by the old version alone does not know what clients
 // hold that were told before.
@@ -468,7 +468,7 @@ func TestADoubtfulDeleteOfARowThatOldHistoryCreated(t *testing.T) {
 }
 
 func TestJoinAndPart(t *testing.T) {
-	q := NewRegistry(2).newQuery("k", at(0))
+	q := new(Registry).newQuery("k", at(0))
 	var all []*member
 	for range 5 {
 		m := &member{}
@@ -478,7 +478,7 @@ func TestJoinAndPart(t *testing.T) {
 	for _, i := range []int{2, 4, 0, 1, 3} {
 		q.Part(1, all[i])
 		for at, m := range q.Members(1) {
-			if m == Member(all[i]) || *m.Slot() != at {
+			if m == Member(all[i]) || int(*m.Slot()) != at {
 				t.Fatalf("member %d: %v at %d", i, m, at)
 			}
 		}
@@ -486,4 +486,28 @@ func TestJoinAndPart(t *testing.T) {
 	if len(q.Members(1)) != 0 || len(q.Members(0)) != 0 {
 		t.Error("somebody stays")
 	}
+}
+
+// What a row is, said again for who does not know it, is no news to members who hold it. Who reads on, or holds another version, is told it
+// whole; and a write that changed nothing is told, for its client waits for it.
+func TestWhatIsSaidAgain(t *testing.T) {
+	h := newHub(t)
+	all := h.watch(`{}`)
+	h.publish(created(v1))
+	h.publish(updated(v1, v1))
+	mine := updated(v1, v1)
+	mine.Mutation = "m"
+	h.publish(mine)
+	all.was(t, "create 1", "update 1")
+	again := h.log[1]
+	if d := all.query.Replay(again, Knowledge{Sure: true}); d == nil || ops[d.parts[0].verdict] != "enter" {
+		t.Errorf("who reads on is told %+v", d)
+	}
+	if d := all.query.Replay(again, Knowledge{Held: map[string]struct{}{"1": {}}}); d != nil {
+		t.Errorf("who was told the row already is told %+v", d)
+	}
+	other := newHub(t)
+	late := other.watch(`{}`)
+	other.publish(updated(v1, v1))
+	late.was(t, "enter 1")
 }

@@ -27,9 +27,9 @@ func (q *Query) Replay(e *Entry, k Knowledge) *Delivery {
 		d.Unreadable = true
 		return d
 	}
-	for _, m := range e.Messages {
-		if q.stream == nil && m.Channel == q.channel {
-			d.messages = append(d.messages, m.Data)
+	for i := range e.Messages {
+		if m := &e.Messages[i]; q.stream == nil && m.Channel == q.channel {
+			d.messages = append(d.messages, m)
 		}
 	}
 	for _, c := range e.Changes {
@@ -57,6 +57,8 @@ func (c *Change) replay(q *Query, k Knowledge) Verdict {
 	switch {
 	case v == Unknown && (sure || k.Held != nil || told && !c.stale && !c.doubtful):
 		return Nothing // it surely does not hold the row
+	case c.again && v == Nothing && was && now && !held:
+		return Enter // it may come from a hub that did not know the row
 	case v == Update && told:
 		return Enter // what it was told may differ from what the stream took the change as a difference to
 	}
@@ -78,6 +80,7 @@ type Backfill struct {
 
 	mu   sync.Mutex
 	rows rows
+	used bool
 }
 
 // Backfill returns a resolver for one subscription's way through old history.
@@ -91,7 +94,41 @@ func (b *Backfill) Used() bool {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.rows.states) > 0
+	return b.used
+}
+
+// Fresh reports whether nothing was resolved or remembered yet; false for a nil one, which resolves nothing.
+func (b *Backfill) Fresh() bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.used && len(b.rows.states) == 0
+}
+
+// Forget takes back what was remembered.
+func (b *Backfill) Forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.rows, b.used = newRows(), false
+}
+
+// Remember takes a record from before the place where the subscription begins to read: so a change that was published later than its
+// successor is known as late though only one of the two is still to be told. Whether the subscription holds the row as the record has
+// it, nobody knows: it may have been told by a list that was ahead.
+func (b *Backfill) Remember(s *Stream, r *record.Change, at broker.Position) {
+	if b == nil || b.stream != s || r.Op == record.Bulk {
+		return
+	}
+	c, err := s.change(r, at)
+	if err != nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.rows.resolve(c, r, at)
+	b.rows.states[r.Key].before = true // a doubt about it stays: what is still to come of it may be late
 }
 
 // Resolve turns a record of old history into a change; nil when it is of another stream.
@@ -120,6 +157,7 @@ func (b *Backfill) Resolve(s *Stream, r *record.Change, at broker.Position) (*Ch
 		return c, nil
 	}
 	b.rows.resolve(c, r, at)
+	b.used = true
 	if r.Op == record.Delete && !c.stale {
 		c.outrank(at)
 		c.doubtful = c.doubtful || known.denies(r.Version)
@@ -140,7 +178,7 @@ func (b *Backfill) leave(c *Change) (row where.Row, told bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.rows.states[c.key]
-	if s == nil {
+	if s == nil || s.before {
 		return nil, false
 	}
 	if !c.stale {

@@ -35,6 +35,8 @@ type state struct {
 	doubt bool
 	// doubted says that the last change was doubtful; lists do not end that, for who reads old history comes to it yet.
 	doubted bool
+	// before says that it came by before a subscription began to read: what it was told then may differ from it.
+	before bool
 	// bulk says that a bulk change may have made the row another since: what is known of it is no basis for a difference.
 	bulk bool
 }
@@ -95,7 +97,7 @@ func (r *rows) resolve(c *Change, rec *record.Change, at broker.Position) {
 		return
 	}
 	c.doubtful = order == doubtful
-	next := &state{row: c.now, version: rec.Version, position: at, published: true}
+	next := state{row: c.now, version: rec.Version, position: at, published: true}
 	if known != nil {
 		if rec.Op == record.Delete && rec.Version == nil { // whoever deleted it does not know: what comes late is told by the last known
 			next.version = known.version
@@ -118,7 +120,11 @@ func (r *rows) resolve(c *Change, rec *record.Change, at broker.Position) {
 	if rec.Op == record.Create {
 		next.born = rec.Version
 	}
-	r.states[c.key] = next
+	if known != nil {
+		*known = next
+		return
+	}
+	r.states[c.key] = &next
 }
 
 // complete fills in what the row was.
@@ -127,9 +133,11 @@ func complete(c *Change, known *state, rec *record.Change) {
 	case c.was == nil:
 		c.was, c.listed = known.row, !known.published
 		// What only a list showed may be newer than what a subscription holds that resumed here.
-		c.wasUnknown = (!known.published || c.doubtful || known.bulk) && rec.Op != record.Create
+		c.wasUnknown = (!known.published || c.doubtful || known.bulk || known.before) && rec.Op != record.Create
 	case slices.Equal(c.was, known.row):
-		c.contiguous = c.changed != nil && !known.bulk
+		c.was = known.row // held once
+		c.contiguous = c.changed != nil && !known.bulk && !known.before
+		c.again = c.contiguous && rec.Op == record.Update && len(rec.Changed) == 0 && rec.Mutation == "" && equal(rec.Version, known.version)
 	case known.row != nil:
 		c.others = append(c.others, known.row)
 	}
@@ -209,6 +217,9 @@ func (s *state) order(rec *record.Change) order {
 	}
 	return doubtful
 }
+
+// equal reports whether two versions are known to be the same.
+func equal(a, b *int64) bool { return a != nil && b != nil && *a == *b }
 
 // older reports whether a version is known to be before another.
 func older(version, than *int64) bool {

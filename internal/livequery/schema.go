@@ -25,6 +25,8 @@ type Field struct {
 	As string
 	// Published fields go to clients; the others serve rights, or views that show them.
 	Published bool
+	// Version marks the field that is the row's version.
+	Version bool
 	// quoted is the name as it stands in an object, with the colon.
 	quoted []byte
 }
@@ -38,6 +40,8 @@ type Schema struct {
 	// matched holds, for each field of Where, its index in Fields.
 	matched []int
 	byName  map[string]int
+	// version is the name of the field that is the row's version, empty without one.
+	version string
 	// views begins with that of all published fields.
 	views []*View
 }
@@ -47,6 +51,9 @@ func NewSchema(router string, fields []Field, matchable *where.Schema) (*Schema,
 	s := &Schema{Router: router, Fields: fields, Where: matchable, byName: map[string]int{}}
 	for i := range fields {
 		s.byName[fields[i].Name] = i
+		if fields[i].Version {
+			s.version = fields[i].Name
+		}
 		fields[i].quoted = append(wire.AppendString(nil, cmp.Or(fields[i].As, fields[i].Name)), ':')
 	}
 	for _, f := range matchable.Fields() {
@@ -92,9 +99,9 @@ func (s *Schema) filter(data []byte) (*where.Predicate, error) {
 	return s.Where.Bind(w)
 }
 
-// values puts fields by name in the order of the schema. What is missing is null: it was published by a node that
+// Values puts fields by name in the order of the schema. What is missing is null: it was published by a node that
 // did not know the field yet.
-func (s *Schema) values(fields record.Fields) []json.RawMessage {
+func (s *Schema) Values(fields record.Fields) []json.RawMessage {
 	values := make([]json.RawMessage, len(s.Fields))
 	for i := range s.Fields {
 		if values[i] = fields[s.Fields[i].Name]; values[i] == nil {

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -18,21 +17,11 @@ import (
 	"github.com/swampline/live/where"
 )
 
-// Registry makes the queries of a hub: it numbers them and knows how many shards their members are spread over.
-type Registry struct {
-	shards int
-	last   atomic.Uint64
-}
-
-// NewRegistry returns a registry for a number of shards.
-func NewRegistry(shards int) *Registry { return &Registry{shards: shards} }
+// Registry makes the queries of a hub: it numbers them. The zero value is ready for use.
+type Registry struct{ last atomic.Uint64 }
 
 func (r *Registry) newQuery(prefix string, since broker.Position) *Query {
-	return &Query{
-		ID:    prefix + strconv.FormatUint(r.last.Add(1), 36),
-		since: since, touched: since,
-		members: make([][]Member, r.shards),
-	}
+	return &Query{ID: prefix + strconv.FormatUint(r.last.Add(1), 36), since: since, touched: since}
 }
 
 // Stream is the live side of one router. Its methods may be called by any goroutine.
@@ -43,9 +32,11 @@ type Stream struct {
 	// called with the stream's lock held.
 	Fetch func(*Query)
 
-	mu      sync.Mutex
-	index   *index.Index[*Query]
+	mu    sync.Mutex
+	index *index.Index[*Query]
+	// queries holds the queries by the text of their predicates; where these have more than one, it follows as other.
 	queries map[string]*Query
+	idle    idlers
 	// windows are the windows on each list, of whatever limits.
 	windows map[string][]*Query
 	// unsure counts, for each query, the members that resumed from a cursor and may hold rows that this hub never saw.
@@ -54,11 +45,13 @@ type Stream struct {
 	// resolved is the position of the last entry that changed a row; unknown, of the last whose earlier state nobody here
 	// knew; began, that from which on the log is known.
 	resolved, unknown, began broker.Position
+
+	telling telling // scratch of Match
 }
 
 // NewStream returns the stream of a router.
 func NewStream(r *Registry, s *Schema) *Stream {
-	return &Stream{
+	st := &Stream{
 		Schema: s, registry: r,
 		index:   index.New[*Query](s.Where),
 		queries: map[string]*Query{},
@@ -66,6 +59,11 @@ func NewStream(r *Registry, s *Schema) *Stream {
 		unsure:  map[*Query]int{},
 		rows:    newRows(),
 	}
+	st.telling.found = func(q *Query, was, now bool) {
+		c := st.telling.change
+		st.tell(q, c, c.judge(was, false, now))
+	}
+	return st
 }
 
 // Spec is what identical subscriptions have in common.
@@ -82,15 +80,15 @@ type Spec struct {
 	Caller context.Context
 }
 
-// name tells queries apart.
-func (c *Spec) name() string {
+// of reports whether a query of the predicate is that of the spec.
+func (c *Spec) of(q *Query) bool {
 	switch {
-	case c.Count:
-		return c.list() + "\x00count"
-	case c.Limit > 0:
-		return c.list() + "\x00" + strconv.Itoa(c.Limit)
+	case q.View != c.View || (q.counter != nil) != c.Count:
+		return false
+	case c.Count || c.Limit <= 0:
+		return c.Count || q.window == nil
 	}
-	return c.list()
+	return q.window != nil && q.window.limit == c.Limit && q.window.list == c.list()
 }
 
 // list is the same for windows on one list.
@@ -112,29 +110,49 @@ func (s *Stream) Acquire(spec Spec, at func() broker.Position) *Query {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	name := spec.name()
-	q := s.queries[name]
-	if q == nil {
-		since := at()
-		if !s.resolved.IsZero() && !since.After(s.resolved) {
-			since = s.resolved // the hub is in the middle of a batch
-		}
-		q = s.registry.newQuery("k", since)
-		q.stream, q.View, q.Predicate = s, spec.View, spec.Predicate
-		switch {
-		case spec.Count:
-			q.counter = &counter{}
-		case spec.Limit > 0:
-			q.window = newWindow(s.Schema, spec.Order, spec.Limit)
-			q.window.list = spec.list()
-			s.windows[q.window.list] = append(s.windows[q.window.list], q)
-		}
-		q.handle = s.index.Add(spec.Predicate, q)
-		s.queries[name] = q
+	text := spec.Predicate.String()
+	q := s.queries[text]
+	for q != nil && !spec.of(q) {
+		q = q.other
 	}
+	if q == nil {
+		q = s.newQuery(spec, at())
+		q.other = s.queries[text]
+		s.queries[text] = q
+	}
+	s.idle.take(q)
 	q.refs++
 	q.Caller = spec.Caller
 	return q
+}
+
+func (s *Stream) newQuery(spec Spec, since broker.Position) *Query {
+	if !s.resolved.IsZero() && !since.After(s.resolved) {
+		since = s.resolved // the hub is in the middle of a batch
+	}
+	q := s.registry.newQuery("k", since)
+	q.stream, q.View, q.Predicate = s, spec.View, spec.Predicate
+	switch {
+	case spec.Count:
+		q.counter = &counter{}
+	case spec.Limit > 0:
+		q.window = newWindow(s.Schema, spec.Order, spec.Limit)
+		q.window.list = spec.list()
+		s.windows[q.window.list] = append(s.windows[q.window.list], q)
+	}
+	s.index.Insert(&q.entry, spec.Predicate, q)
+	return q
+}
+
+// all yields every query.
+func (s *Stream) all(yield func(*Query) bool) {
+	for _, q := range s.queries {
+		for ; q != nil; q = q.other {
+			if !yield(q) {
+				return
+			}
+		}
+	}
 }
 
 // Release pays an Acquire back. A query that nobody refers to stays for Expire to remove: a client that polls, or that
@@ -143,7 +161,7 @@ func (s *Stream) Release(q *Query) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if q.refs--; q.refs == 0 {
-		q.idle = time.Now()
+		s.idle.put(q)
 	}
 }
 
@@ -151,14 +169,29 @@ func (s *Stream) Release(q *Query) {
 func (s *Stream) Expire(before time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for key, q := range s.queries {
-		if q.refs == 0 && q.idle.Before(before) {
-			s.index.Remove(q.handle)
-			delete(s.queries, key)
-			if q.window != nil {
-				s.close(q)
-			}
+	for q := s.idle.before(before); q != nil; q = s.idle.before(before) {
+		s.remove(q)
+	}
+}
+
+// remove forgets a query.
+func (s *Stream) remove(q *Query) {
+	s.index.Remove(&q.entry)
+	if q.window != nil {
+		s.close(q)
+	}
+	text := q.Predicate.String()
+	first := s.queries[text]
+	if first != q {
+		for first.other != q {
+			first = first.other
 		}
+		first.other = q.other
+		return
+	}
+	delete(s.queries, text) // with the text, which is the query's
+	if q.other != nil {
+		s.queries[q.other.Predicate.String()] = q.other
 	}
 }
 
@@ -251,90 +284,6 @@ func (s *Stream) Resolve(r *record.Change, at broker.Position) (*Change, error) 
 	return c, nil
 }
 
-// Match tells the queries that an entry concerns. It is called once for each entry, in order, after Resolve. Oldest is the
-// oldest position whose changes may still be followed by ones that were published too late.
-func (s *Stream) Match(e *Entry, oldest broker.Position, out []*Delivery) []*Delivery {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	first := len(out)
-	tell := func(q *Query, c *Change, v Verdict) {
-		if q.window == nil { // a window takes all of it, and tells what is left
-			v = c.within(q.View, v)
-		}
-		if v == Nothing || q.counter != nil && v == Update {
-			return
-		}
-		if q.counter != nil {
-			q.touched = e.Position
-			s.recount(q)
-			return
-		}
-		if q.telling == nil {
-			q.telling = &Delivery{Query: q, Position: e.Position}
-			q.touched = e.Position
-			out = append(out, q.telling)
-		}
-		q.telling.add(c, v)
-	}
-	if e.Unreadable {
-		s.resolved = e.Position
-		for _, q := range s.queries {
-			if q.touched = e.Position; q.counter != nil {
-				s.recount(q)
-				continue
-			}
-			out = append(out, &Delivery{Query: q, Position: e.Position, Unreadable: true})
-		}
-	}
-	for _, c := range e.Changes {
-		if c.stream == s {
-			s.match(c, tell)
-		}
-	}
-	for _, d := range out[first:] {
-		d.Query.telling = nil
-		if w := d.Query.window; w != nil {
-			w.apply(d)
-			s.fetch(d.Query)
-		}
-	}
-	s.rows.sweep(func(st *state) bool {
-		return st.position.After(oldest) || !st.doubt && s.watched(st.row) ||
-			slices.ContainsFunc(st.ahead, func(a reading) bool { return s.watched(a.row) })
-	})
-	return out
-}
-
-func (s *Stream) match(c *Change, tell func(*Query, *Change, Verdict)) {
-	if c.bulk != nil {
-		for _, q := range s.queries {
-			tell(q, c, c.overlap(q.Predicate))
-		}
-		return
-	}
-	if c.others != nil {
-		// Rare: publisher, hub and lists differ on what the row was. Judge each candidate by all rows.
-		seen := map[*Query]struct{}{}
-		collect := func(q *Query, _, _ bool) { seen[q] = struct{}{} }
-		s.index.Match(c.was, c.now, collect)
-		for _, row := range c.others {
-			s.index.Match(row, nil, collect)
-		}
-		for q := range seen {
-			tell(q, c, c.verdict(q.Predicate))
-		}
-		return
-	}
-	s.index.Match(c.was, c.now, func(q *Query, was, now bool) { tell(q, c, c.judge(was, false, now)) })
-	if c.wasUnknown {
-		for q := range s.unsure {
-			if v := c.verdict(q.Predicate); v == Unknown {
-				tell(q, c, v)
-			}
-		}
-	}
-}
-
 // watched reports whether some query's predicate matches a row.
 func (s *Stream) watched(row where.Row) bool {
 	found := false
@@ -349,7 +298,7 @@ func (s *Stream) Reset(at broker.Position) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rows, s.resolved, s.unknown, s.began = newRows(), at, broker.Position{}, at
-	for _, q := range s.queries {
+	for q := range s.all {
 		q.since, q.touched, q.primed = at, at, broker.Position{}
 		if q.window != nil {
 			q.window.unload()
@@ -363,8 +312,12 @@ func (s *Stream) Reset(at broker.Position) {
 // change decodes a record.
 func (s *Stream) change(r *record.Change, at broker.Position) (*Change, error) {
 	c := &Change{
-		stream: s, key: r.Key, op: r.Op, number: r.Version, mutation: r.Mutation,
-		version: record.AppendVersion(nil, r.Version, at.String()),
+		stream: s, key: r.Key, op: r.Op, number: r.Version, mutation: r.Mutation, by: r.By,
+	}
+	if r.Version != nil {
+		c.version = strconv.AppendInt(nil, *r.Version, 10)
+	} else {
+		c.version = record.AppendVersion(nil, nil, at.String())
 	}
 	var err error
 	if r.Op == record.Bulk {
@@ -374,17 +327,18 @@ func (s *Stream) change(r *record.Change, at broker.Position) (*Change, error) {
 		return c, nil
 	}
 	if r.Now != nil {
-		c.values = s.Schema.values(r.Now)
+		c.values = s.Schema.Values(r.Now)
 		if c.now, err = s.Schema.Row(c.values); err != nil {
 			return nil, fmt.Errorf("router %s, key %s: %w", r.Router, r.Key, err)
 		}
 	}
 	if r.Was != nil {
-		if c.was, err = s.Schema.Row(s.Schema.values(r.Was)); err != nil {
+		if c.was, err = s.Schema.Row(s.Schema.Values(r.Was)); err != nil {
 			return nil, fmt.Errorf("router %s, key %s: %w", r.Router, r.Key, err)
 		}
 	}
 	if r.Changed != nil {
+		c.after = s.Schema.versionOf(r.Was)
 		c.changed = make([]bool, len(s.Schema.Fields))
 		for _, name := range r.Changed {
 			if i, ok := s.Schema.byName[name]; ok {
@@ -392,9 +346,8 @@ func (s *Stream) change(r *record.Change, at broker.Position) (*Change, error) {
 			}
 		}
 	}
-	c.views = make([]viewed, len(s.Schema.views))
-	for i, v := range s.Schema.views {
-		c.views[i].silent = r.Version == nil && c.changed != nil && !v.any(c.changed)
+	if r.Version == nil && c.changed != nil {
+		c.silent = s.Schema.silent(c.changed)
 	}
 	return c, nil
 }
@@ -406,5 +359,5 @@ type Stats struct{ Queries, Rows int }
 func (s *Stream) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Stats{len(s.queries), len(s.rows.states)}
+	return Stats{s.index.Len(), len(s.rows.states)}
 }

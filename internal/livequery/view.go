@@ -66,6 +66,21 @@ func (v *View) any(fields []bool) bool {
 	return false
 }
 
+// silent reports by view which show none of the fields that are selected by index; nil when every one shows some.
+func (s *Schema) silent(fields []bool) []bool {
+	var silent []bool
+	for i, v := range s.views {
+		if v.any(fields) {
+			continue
+		}
+		if silent == nil {
+			silent = make([]bool, len(s.views))
+		}
+		silent[i] = true
+	}
+	return silent
+}
+
 // AppendRow appends a row as the view's audience gets it: key, version and fields. Only, when not nil, selects fields by
 // index.
 func (v *View) AppendRow(b []byte, op, key string, version []byte, values []json.RawMessage, only []bool) []byte {

@@ -181,7 +181,7 @@ func TestVariantsShareAName(t *testing.T) {
 		t.Fatal(err)
 	}
 	guest := s.AddView("guest", []bool{true, false, true})
-	values := s.values(record.Fields{"id": json.RawMessage("1"), "lines": json.RawMessage(`[1]`), "lines@guest": json.RawMessage(`[2]`)})
+	values := s.Values(record.Fields{"id": json.RawMessage("1"), "lines": json.RawMessage(`[1]`), "lines@guest": json.RawMessage(`[2]`)})
 	for v, want := range map[*View]string{s.View(""): `{"id":1,"lines":[1]}`, guest: `{"id":1,"lines":[2]}`} {
 		if got := string(v.AppendFields(nil, values, nil)); got != want || !v.Has("lines") || v.Has("lines@guest") {
 			t.Errorf("view %q: %s, want %s", v.Name, got, want)

@@ -66,6 +66,11 @@ func (w *Window) edge() where.Row {
 	return w.bound
 }
 
+// reaches reports whether the window knows all rows up to a place, nil for all, or as many as members hold.
+func (w *Window) reaches(edge where.Row) bool {
+	return w.bound == nil || len(w.rows) >= w.limit || edge != nil && w.compare(edge, w.bound) <= 0
+}
+
 // visible are the rows that members hold.
 func (w *Window) visible() []*placed { return w.rows[:min(w.limit, len(w.rows))] }
 
@@ -113,10 +118,26 @@ func (w *Window) take(c *Change, v Verdict) (was, now *placed, ok bool) {
 		w.remove(was)
 	}
 	if (v == Create || v == Enter || v == Update) && w.covers(c.now) {
-		now = &placed{key: c.key, version: c.version, number: c.number, row: c.now, values: c.values}
+		now = &placed{key: c.key, version: c.version, number: c.number, row: c.now, values: own(c.values)}
 		w.insert(now)
 	}
 	return was, now, was != nil || now != nil
+}
+
+// own copies a row's values: they are parts of an entry of the log, which may be large and is not to stay for as long as the row
+// does.
+func own(values []json.RawMessage) []json.RawMessage {
+	size := 0
+	for _, v := range values {
+		size += len(v)
+	}
+	b, copies := make([]byte, 0, size), make([]json.RawMessage, len(values))
+	for i, v := range values {
+		from := len(b)
+		b = append(b, v...)
+		copies[i] = b[from:len(b):len(b)]
+	}
+	return copies
 }
 
 // touch is what an entry did to one row of a window.
@@ -250,7 +271,7 @@ func (t *touch) item(rank int, compare func(a, b where.Row) int) item {
 	i := item{verdict: Enter, change: t.change, row: t.now, rank: rank, moved: true}
 	switch {
 	case t.times > 1:
-		i.change = nil // several changes of one row: the row as it is now
+		i.change, i.by = nil, t.change.by // several changes of one row: the row as it is now
 	case t.shown() && !t.unsure() && t.verdict == Update:
 		i.verdict, i.moved = Update, compare(t.was.row, t.now.row) != 0
 	case !t.shown() && t.verdict == Create:
@@ -296,8 +317,9 @@ type item struct {
 	verdict Verdict
 	change  *Change // nil when the row is told as it is
 	row     *placed
-	rank    int  // its place in the window
-	moved   bool // that it was not at before
+	by      json.RawMessage // who made the last of several changes of which the row is told as it is
+	rank    int             // its place in the window
+	moved   bool            // that it was not at before
 }
 
 // append appends the item as it stands in a message.
@@ -310,6 +332,7 @@ func (i item) append(b []byte, q *Query) []byte {
 			whole = i.row.values
 		}
 		b = q.View.AppendRow(b, ops[i.verdict], i.row.key, i.row.version, whole, nil)
+		b = appendBy(b, i.by)
 	}
 	if i.moved {
 		b = append(b[:len(b)-1], `,"at":`...)

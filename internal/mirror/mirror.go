@@ -51,6 +51,8 @@ type Row struct {
 type Change struct {
 	Row
 	Op, Mutation string
+	// By is who made the change, nil when that is not told.
+	By json.RawMessage
 	// At is the row's place in a window, nil when it is not told.
 	At   *int
 	Held Row `json:"-"`

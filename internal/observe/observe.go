@@ -25,12 +25,14 @@ const (
 	Panics
 	Loads
 	LoadWaits
+	Unsent
 )
 
 var names = [...]string{
 	Publishes: "publishes", Deliveries: "deliveries", DeliveryDelay: "delivery_delay", BrokerLag: "broker_lag",
 	Overflows: "overflows", Resyncs: "resyncs", ClosedSubscriptions: "closed_subscriptions", ClosedSessions: "closed_sessions",
 	Refusals: "refusals", Panics: "panics", Loads: "loads", LoadWaits: "load_waits",
+	Unsent: "unsent",
 }
 
 // String returns the metric's name: lower case letters and underscores.

@@ -42,16 +42,21 @@ func (f *full) take(l Limit, n int, now time.Duration) (wait time.Duration, ok b
 	return 0, true
 }
 
+// terms are what buckets can have in common.
+type terms struct {
+	limit Limit
+	since time.Time // what their times are counted from
+}
+
 // Bucket is one bucket. Its methods may be called by any goroutine.
 type Bucket struct {
-	limit Limit
-	since time.Time // what its time is counted from
-	mu    sync.Mutex
-	full  full
+	*terms // of many: there may be a million
+	mu     sync.Mutex
+	full   full
 }
 
 // NewBucket returns a full bucket.
-func NewBucket(l Limit) *Bucket { return &Bucket{limit: l, since: time.Now()} }
+func NewBucket(l Limit) *Bucket { return &Bucket{terms: &terms{limit: l, since: time.Now()}} }
 
 // Take takes n tokens, or none: then it returns after which time it makes sense to ask again.
 func (b *Bucket) Take(n int) (wait time.Duration, ok bool) {
@@ -66,9 +71,8 @@ func (b *Bucket) Take(n int) (wait time.Duration, ok bool) {
 // Table holds a bucket for each of many names. Its memory is bounded: a bucket that is full again is forgotten, and when there are too many
 // that are not, some others are, whose names then have full ones. Its methods may be called by any goroutine.
 type Table struct {
-	limit Limit
-	most  int
-	since time.Time
+	terms
+	most int
 
 	mu      sync.Mutex
 	buckets map[string]full
@@ -80,8 +84,11 @@ const least = 1 << 10
 
 // NewTable returns a table of full buckets that remembers at most so many that are not.
 func NewTable(l Limit, most int) *Table {
-	return &Table{limit: l, most: most, since: time.Now(), buckets: map[string]full{}, sweep: min(least, most)}
+	return &Table{terms: terms{limit: l, since: time.Now()}, most: most, buckets: map[string]full{}, sweep: min(least, most)}
 }
+
+// Bucket returns a full bucket that has no name, with the limit of the others.
+func (t *Table) Bucket() *Bucket { return &Bucket{terms: &t.terms} }
 
 // Take takes n tokens from the bucket of a name, or none: then it returns after which time it makes sense to ask again.
 func (t *Table) Take(name string, n int) (wait time.Duration, ok bool) {

@@ -11,10 +11,10 @@ import (
 	"github.com/swampline/live/internal/rate"
 )
 
-// taker is a bucket, or one of a table.
+// taker is a bucket, or one of a table, with a name or without.
 type taker func(n int) (time.Duration, bool)
 
-// both runs a test with a bucket and with one of a table.
+// both runs a test with a bucket and with those of a table.
 func both(t *testing.T, l rate.Limit, test func(t *testing.T, take taker)) {
 	t.Run("bucket", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) { test(t, rate.NewBucket(l).Take) })
@@ -23,6 +23,17 @@ func both(t *testing.T, l rate.Limit, test func(t *testing.T, take taker)) {
 		synctest.Test(t, func(t *testing.T) {
 			table := rate.NewTable(l, 10)
 			test(t, func(n int) (time.Duration, bool) { return table.Take("a", n) })
+		})
+	})
+	t.Run("nameless", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			table := rate.NewTable(l, 10)
+			b, other := table.Bucket(), table.Bucket()
+			test(t, func(n int) (time.Duration, bool) {
+				other.Take(n)
+				table.Take("a", n)
+				return b.Take(n)
+			})
 		})
 	})
 }

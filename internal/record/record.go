@@ -18,7 +18,10 @@ import (
 // Entry is one element of the log: what one transaction or one request did, in order.
 type Entry struct {
 	// Format is the version of this form.
-	Format   int       `json:"v"`
+	Format int `json:"v"`
+	// ID tells an entry that goes through an outbox from every other one, for that may append it more than once: 26 to 64 random letters
+	// and digits, as rand.Text draws them; empty for others.
+	ID       string    `json:"id,omitempty"`
 	Changes  []Change  `json:"changes,omitempty"`
 	Messages []Message `json:"messages,omitempty"`
 	// Recheck names callers whose rights changed: each hub evaluates them anew for their sessions.
@@ -55,6 +58,8 @@ type Change struct {
 	Changed []string `json:"changed,omitzero"`
 	// Mutation is the id that a client gave to the write that caused this.
 	Mutation string `json:"mutation,omitempty"`
+	// By is who made the change, as the application has it told to whoever sees the row; nil when that is not known.
+	By json.RawMessage `json:"by,omitempty"`
 	// Where says of a Bulk change which rows it may have changed: a filter as canonical JSON.
 	Where json.RawMessage `json:"where,omitempty"`
 }
@@ -78,32 +83,36 @@ const (
 type Message struct {
 	Channel string          `json:"channel"`
 	Data    json.RawMessage `json:"data"`
-}
-
-// Encode returns the entry as it is appended to the log.
-func Encode(e Entry) ([]byte, error) {
-	e.Format = Format
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(e); err != nil {
-		return nil, fmt.Errorf("record: %w", err)
-	}
-	return bytes.ToValidUTF8(bytes.TrimSuffix(b.Bytes(), []byte("\n")), []byte("\uFFFD")), nil
+	// Note is what else hubs tell each other of it, which clients of this module's own protocol are not told; nil for nothing.
+	Note json.RawMessage `json:"note,omitempty"`
 }
 
 // Decode reads what Encode wrote. It accepts nothing else: an entry that cannot be read in full may hide a change, and parts of it travel on to clients
-// as they stand, who take a line for a message.
+// as they stand, who take a line for a message. The entry refers to the data, which must not change.
 func Decode(data []byte) (Entry, error) {
-	var e Entry
 	switch {
 	case len(data) > MaxBytes:
 		return Entry{}, fmt.Errorf("record: %d bytes, want %d at most", len(data), MaxBytes)
-	case bytes.ContainsAny(data, "\r\n"):
+	case bytes.IndexByte(data, '\r') >= 0 || bytes.IndexByte(data, '\n') >= 0:
 		return Entry{}, errors.New("record: more than one line")
 	case !utf8.Valid(data):
 		return Entry{}, errors.New("record: not UTF-8")
 	}
+	e, ok := scan(data)
+	if !ok {
+		var err error
+		if e, err = parse(data); err != nil {
+			return Entry{}, err
+		}
+	}
+	if err := e.check(); err != nil {
+		return Entry{}, err
+	}
+	return e, nil
+}
+
+// parse reads an entry in whatever form JSON has for it.
+func parse(data []byte) (e Entry, err error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&e); err != nil {
@@ -112,30 +121,47 @@ func Decode(data []byte) (Entry, error) {
 	if _, err := d.Token(); err != io.EOF {
 		return Entry{}, errors.New("record: more than one value")
 	}
+	return e, nil
+}
+
+func (e *Entry) check() error {
 	if e.Format != Format {
-		return Entry{}, fmt.Errorf("record: format %d, want %d", e.Format, Format)
+		return fmt.Errorf("record: format %d, want %d", e.Format, Format)
+	}
+	if e.ID != "" && !isID(e.ID) {
+		return fmt.Errorf("record: the id %.80q", e.ID)
 	}
 	if e.Sent < 0 {
-		return Entry{}, fmt.Errorf("record: sent at %d", e.Sent)
+		return fmt.Errorf("record: sent at %d", e.Sent)
 	}
 	for i := range e.Changes {
 		if err := e.Changes[i].check(); err != nil {
-			return Entry{}, err
+			return err
 		}
 	}
 	for _, m := range e.Messages {
 		if m.Channel == "" || m.Data == nil {
-			return Entry{}, errors.New("record: a message without channel or data")
+			return errors.New("record: a message without channel or data")
 		}
 	}
-	return e, nil
+	return nil
+}
+
+// isID reports whether s is of 26 to 64 digits of base 32.
+func isID(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < 'A' || c > 'Z') && (c < '2' || c > '7') {
+			return false
+		}
+	}
+	return len(s) >= 26 && len(s) <= 64
 }
 
 func (c *Change) check() error {
 	switch {
 	case c.Router == "":
 		return errors.New("record: a change without router")
-	case c.Op == Bulk && (c.Where == nil || c.Key != "" || c.Version != nil || c.Now != nil || c.Was != nil || c.Changed != nil):
+	case c.Op == Bulk && (c.Where == nil || c.Key != "" || c.Version != nil || c.Now != nil || c.Was != nil || c.Changed != nil || c.By != nil):
 		return errors.New("record: a bulk change that does not consist of a filter")
 	case c.Op == Bulk:
 		return nil

@@ -23,6 +23,7 @@ func TestRoundTrip(t *testing.T) {
 		"put without version": {Changes: []Change{{Router: "todos", Key: "k\"\n", Op: Put, Now: Fields{}}}},
 		"delete":              {Changes: []Change{{Router: "todos", Key: "1", Op: Delete, Was: Fields{"a": json.RawMessage("[]")}}}},
 		"nothing changed":     {Changes: []Change{{Router: "todos", Key: "1", Op: Update, Now: Fields{}, Was: Fields{}, Changed: []string{}}}},
+		"of an outbox":        {ID: "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", By: "ann"},
 		"sent":                {Sent: 1<<63 - 1, Recheck: []string{"ann"}},
 		"messages":            {Messages: []Message{{Channel: "c", Data: json.RawMessage(`{"a":[1,null]}`)}, {Channel: "c", Data: json.RawMessage("null")}}},
 	} {
@@ -72,6 +73,11 @@ func TestDecodeIsStrict(t *testing.T) {
 		"too large":              `{"v":1,"messages":[{"channel":"c","data":"` + strings.Repeat("x", MaxBytes) + `"}]}`,
 		"a message without data": `{"v":1,"messages":[{"channel":"c"}]}`,
 		"a message to nobody":    `{"v":1,"messages":[{"data":1}]}`,
+		"an id too short":        `{"v":1,"id":"ABCDEFGHIJKLMNOPQRSTUVWXY"}`,
+		"an id too long":         `{"v":1,"id":"` + strings.Repeat("A", 65) + `"}`,
+		"an id of small letters": `{"v":1,"id":"abcdefghijklmnopqrstuvwxyz"}`,
+		"an id with a zero":      `{"v":1,"id":"ABCDEFGHIJKLMNOPQRSTUVWXY0"}`,
+		"an id of a number":      `{"v":1,"id":1}`,
 		"sent before 1970":       `{"v":1,"sent":-1}`,
 		"sent as text":           `{"v":1,"sent":"1"}`,
 		"sent in between":        `{"v":1,"sent":1.5}`,
@@ -120,7 +126,9 @@ func FuzzDecode(f *testing.F) {
 		`{"v":1}`, `{"v":1}}`, `{"V":1,"changes":[]}`,
 		`{"v":1,"changes":[{"router":"r","key":"k","op":"update","version":3,"now":{"a":1},"was":{"a":2},"changed":["a"],"mutation":"m"}]}`,
 		`{"v":1,"messages":[{"channel":"c","data": {"a" : 1}}]}`, `{"v":1,"messages":[{"channel":"c"}]}`,
+		`{"v":1,"id":"ABCDEFGHIJKLMNOPQRSTUVWXYZ","changes":[]}`, `{"v":1,"id":""}`, `{"v":1,"id":"a"}`,
 		`{"v":1,"sent":1764000000000,"recheck":["ann"]}`, `{"v":1,"sent":-1}`,
+		`{"v":1,"messages":[{"channel":"c","data":1,"note":{"except":"1.2"}},{"channel":"d","data":2,"note":null}]}`,
 	} {
 		f.Add([]byte(seed))
 	}

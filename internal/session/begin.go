@@ -31,18 +31,17 @@ const (
 
 // start authorises a subscription, for the first time or anew, and gives it its first answer: resumed, when a cursor is given
 // that history covers, or else a snapshot. With a reason the snapshot is a resync, of a position that is not before after.
-func (s *Session) start(sub *subscription, round uint, after broker.Position, resume bool, reason string) {
+func (s *Session) start(sub *subscription, round uint32, after broker.Position, resume bool, reason string) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.refuse(sub, round, s.panicked(p))
 		}
 	}()
-	ready, cancel := context.WithTimeout(s.ctx, patience)
-	defer cancel()
-	err := s.env.Log.Ready(ready)
+	err := s.ready()
 	var source Source
+	m := s.message(sub)
 	if err == nil {
-		source, err = s.env.App.Subscribe(s.caller(), sub.message)
+		source, err = s.app().Subscribe(s.caller(), m)
 	}
 	if err != nil {
 		s.refuse(sub, round, err)
@@ -57,17 +56,21 @@ func (s *Session) start(sub *subscription, round uint, after broker.Position, re
 	switch {
 	case !resume:
 		err = s.env.Log.Wait(s.ctx, after)
+	case source.Since.After(after): // of another epoch covers finds out
+		if after = (broker.Position{}); !source.Query.Counts() {
+			reason = unknownRow
+		}
 	case source.Query.Counts(): // it has no history: what counts is whether it is the same
-		if !sub.otherRights(source) && source.Query.Stream().UnchangedSince(source.Query, after) {
+		if _, held := s.env.Log.Window(after, 0); held && !otherRightsThan(m.Tag, source) && source.Query.Stream().UnchangedSince(source.Query, after) {
 			kept = s.resumed(sub, round, source, after)
 			return
 		}
 		after = broker.Position{}
 	default:
-		if sub.otherRights(source) {
+		if otherRightsThan(m.Tag, source) {
 			reason = otherRights
 		} else {
-			reason, err = s.covers(source, after)
+			reason, err = s.covers(after)
 		}
 		if err == nil && reason == "" && source.Prepare != nil {
 			err = source.Prepare(s.caller())
@@ -95,15 +98,22 @@ func (s *Session) start(sub *subscription, round uint, after broker.Position, re
 	}
 }
 
-// otherRights reports whether a client that resumes was sent other rows before than those that it may see now. A cursor alone
+// ready waits until the hub follows the log.
+func (s *Session) ready() error {
+	if s.Stays {
+		return s.env.Log.Ready(s.ctx)
+	}
+	return s.env.Log.ReadySoon(s.ctx)
+}
+
+// otherRightsThan reports whether a client that resumes with a tag was sent other rows before than those that it may see now. A cursor alone
 // does not tell.
-func (sub *subscription) otherRights(source Source) bool {
-	tag := sub.message.Tag
+func otherRightsThan(tag string, source Source) bool {
 	return tag != "" && source.Query.Stream() != nil && source.Query.Tag() != tag
 }
 
 // cap makes a subscription to too many rows one to the first of them.
-func (s *Session) cap(sub *subscription, round uint, limit int) {
+func (s *Session) cap(sub *subscription, round uint32, limit int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if sub.round == round {
@@ -111,62 +121,79 @@ func (s *Session) cap(sub *subscription, round uint, limit int) {
 	}
 }
 
-// covers finds out whether the log holds what follows a cursor; the reason says why not.
-func (s *Session) covers(source Source, after broker.Position) (reason string, err error) {
+// covers finds out whether the log holds what follows a cursor; the reason says why not. A cursor that no entry of the log has is one
+// of a log that it was before, even if it lies between others: nobody knows what its client has seen.
+func (s *Session) covers(after broker.Position) (reason string, err error) {
 	log := s.env.Log
+	if now := log.Position(); after.Epoch != now.Epoch || after.After(now) {
+		// The client was served by a hub that is ahead of this one, or the log has lost what the client has.
+		lost, err := log.Beyond(s.ctx, after)
+		switch {
+		case err != nil:
+			return "", unavailable(err)
+		case !lost && after.Epoch != now.Epoch:
+			s.awaitNewLog(now)
+		case !lost:
+			s.await(after)
+		case after.Epoch == now.Epoch:
+			return s.lost()
+		}
+	}
 	now := log.Position()
 	if after.Epoch != now.Epoch {
-		// Or else this hub has yet to find out that the log is another one, of which another hub has told the client.
-		if lost, err := log.Beyond(s.ctx, after); err != nil {
-			return "", unavailable(err)
-		} else if !lost {
-			s.awaitNewLog(now)
-			now = log.Position()
-		}
-	}
-	if after.Epoch != now.Epoch {
 		return epochGone, nil
 	}
-	gone := false
-	if !after.After(now) {
-		if _, ok := log.Window(after, 0); ok {
-			return "", nil
-		}
-		if _, err = log.Read(s.ctx, after, 1, newBackfill(source.Query)); err == nil {
-			return "", nil
-		}
-		if gone = errors.Is(err, broker.ErrExpired); !gone {
-			return "", unavailable(err)
-		}
+	if after.After(now) { // it is slow: what follows is read when it is there, and whether it is what follows is seen then
+		return "", nil
 	}
-	// It is trimmed, or the client was served by a hub that is ahead of this one, or the log has lost what the client has.
-	lost, err := log.Beyond(s.ctx, after)
-	switch {
-	case err != nil:
+	held, err := log.Holds(s.ctx, after)
+	if err != nil {
 		return "", unavailable(err)
-	case lost:
-		s.awaitNewLog(after)
-		return epochGone, nil
-	case gone:
-		return historyGone, nil
+	} else if held {
+		return "", nil
 	}
-	return "", nil
+	lost, err := log.Beyond(s.ctx, after)
+	if err != nil {
+		return "", unavailable(err)
+	} else if lost {
+		return s.lost()
+	}
+	return historyGone, nil
+}
+
+// lost is the answer for a cursor beyond the end of the log. If the hub is beyond it, too, it has yet to find that out.
+func (s *Session) lost() (reason string, err error) {
+	now := s.env.Log.Position()
+	beyond, err := s.env.Log.Beyond(s.ctx, now)
+	if err != nil {
+		return "", unavailable(err)
+	} else if beyond {
+		s.awaitNewLog(now)
+	}
+	return epochGone, nil
+}
+
+// await waits until the hub has come to a position, unless that takes long.
+func (s *Session) await(at broker.Position) {
+	ctx, cancel := context.WithTimeout(s.ctx, patience)
+	defer cancel()
+	_ = s.env.Log.Wait(ctx, at)
 }
 
 // awaitNewLog waits until the hub, too, has found out that the log is another one: a snapshot of the old one would be
 // followed by a resync at once.
 func (s *Session) awaitNewLog(old broker.Position) {
-	ctx, cancel := context.WithTimeout(s.ctx, patience)
-	defer cancel()
-	_ = s.env.Log.Wait(ctx, broker.Position{Epoch: old.Epoch, Major: math.MaxUint64, Minor: math.MaxUint64})
+	s.await(broker.Position{Epoch: old.Epoch, Major: math.MaxUint64, Minor: math.MaxUint64})
 	// The hub is in the middle of beginning anew, and of sending back all who are of before.
 	s.env.Log.Settle(func(broker.Position) *livequery.Delivery { return nil })
+	ctx, cancel := context.WithTimeout(s.ctx, patience)
+	defer cancel()
 	s.shard.call(ctx, func() {})
 }
 
 // resumed answers a subscription that continues after a cursor. It reports false when the subscription is not wanted any
 // more.
-func (s *Session) resumed(sub *subscription, round uint, source Source, after broker.Position) bool {
+func (s *Session) resumed(sub *subscription, round uint32, source Source, after broker.Position) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !sub.adopt(round, source, after) {
@@ -175,19 +202,21 @@ func (s *Session) resumed(sub *subscription, round uint, source Source, after br
 	if stream := source.Query.Stream(); stream != nil && !stream.PrimedBefore(source.Query, after) {
 		sub.beUnsure()
 	}
-	sub.edge, sub.counted = source.Edge, after
+	if sub.bounds != nil {
+		sub.edge, sub.counted = source.Edge, after
+	}
 	sub.delivered, sub.resumed = true, sub.message.Tag == ""
-	s.append(item{frame: wire.Resumed(sub.message.ID, sub.name, after.String())})
+	s.append(item{frame: wire.Resumed(sub.id, *sub.name, after.String())})
 	return true
 }
 
 // snapshot loads what the subscription's caller may see, not before a position, and queues it. It reports false when the
 // subscription is not wanted any more.
-func (s *Session) snapshot(sub *subscription, round uint, source Source, after broker.Position, reason string) (bool, error) {
+func (s *Session) snapshot(sub *subscription, round uint32, source Source, after broker.Position, reason string) (bool, error) {
 	loaded := Loaded{At: s.env.Log.Position()}
 	if source.Load != nil {
 		var err error
-		if loaded, err = source.Load(s.caller(), after); err != nil {
+		if loaded, err = source.Load(s.caller(), after, reason != ""); err != nil {
 			return false, err
 		}
 	}
@@ -196,7 +225,9 @@ func (s *Session) snapshot(sub *subscription, round uint, source Source, after b
 	if !sub.adopt(round, source, loaded.At) {
 		return false, nil
 	}
-	sub.edge, sub.counted = loaded.Edge, loaded.At
+	if sub.bounds != nil {
+		sub.edge, sub.counted = loaded.Edge, loaded.At
+	}
 	sub.held = make(map[string]struct{}, len(loaded.Keys))
 	for _, key := range loaded.Keys {
 		sub.held[key] = struct{}{}
@@ -206,8 +237,8 @@ func (s *Session) snapshot(sub *subscription, round uint, source Source, after b
 	if source.Query.Stream() != nil {
 		listing.Tag = source.Query.Tag()
 	}
-	listing.ID, listing.Query, listing.Cursor, listing.Reason = sub.message.ID, sub.name, loaded.At.String(), reason
-	s.append(item{frame: wire.Snapshot(listing), rows: sub})
+	listing.ID, listing.Query, listing.Cursor, listing.Reason = sub.id, *sub.name, loaded.At.String(), reason
+	s.append(item{frame: wire.Snapshot(listing), sub: sub, kind: rows})
 	if reason != "" {
 		s.env.Watch.Count(observe.Resyncs, reason, 1)
 	}
@@ -216,15 +247,19 @@ func (s *Session) snapshot(sub *subscription, round uint, source Source, after b
 
 // adopt gives a subscription that is still loading its query, and makes it read on from a position. The session's lock is
 // held.
-func (sub *subscription) adopt(round uint, source Source, at broker.Position) bool {
+func (sub *subscription) adopt(round uint32, source Source, at broker.Position) bool {
 	if sub.state != loading || sub.round != round || sub.session.closed {
 		return false
 	}
 	sub.query, sub.release = source.Query, source.Release
-	sub.name = sub.session.nameFor(sub, source.Query.ID)
+	sub.name = sub.session.nameFor(sub, source.Query)
 	sub.forget()
-	sub.state, sub.answered = behind, true
+	sub.become(behind)
+	sub.answered = true
 	sub.began = sub.session.env.Watch.Now()
-	sub.position, sub.queued, sub.told = at, false, 0
+	sub.position, sub.queuedIn, sub.bounds = at, 0, nil
+	if source.Query.Windowed() || source.Query.Counts() {
+		sub.bounds = &bounds{}
+	}
 	return true
 }

@@ -28,18 +28,31 @@ func NewBudget(limit int) *Budget { return &Budget{Max: int64(limit), over: make
 // relief is the least time between two looks at all sessions.
 const relief = 100 * time.Millisecond
 
-// hold counts what the session holds for its client, in its own sum and in that of all sessions. The caller holds the lock.
+// hold counts what the session holds for its client, in its own sum and, unless that is soon known anyway, in that of all sessions. The
+// caller holds the lock.
 func (s *Session) hold(n int) {
 	s.bytes += n
-	total, b := s.env.Queued.Add(int64(n)), s.env.Budget
 	if n < 0 {
 		s.free()
 	}
+	if s.parked == nil && !s.offering {
+		s.count()
+	}
+}
+
+// count brings the sum of all sessions up to date. The caller holds the lock.
+func (s *Session) count() {
+	n := int64(s.bytes - s.counted)
+	if n == 0 {
+		return
+	}
+	s.counted = s.bytes
+	total, b := s.env.Queued.Add(n), s.env.Budget
 	if b == nil {
 		return
 	}
 	if s.closed {
-		b.leaving.Add(int64(n))
+		b.leaving.Add(n)
 	}
 	if n > 0 && total > b.Max && s.env.living() > b.Max {
 		select {

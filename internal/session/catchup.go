@@ -26,7 +26,7 @@ func (s *Session) catchUp(ctx context.Context) error {
 	for {
 		s.mu.Lock()
 		sub := s.readable()
-		var round uint
+		var round uint32
 		if sub != nil {
 			round = sub.round
 		}
@@ -39,7 +39,7 @@ func (s *Session) catchUp(ctx context.Context) error {
 			return ctx.Err()
 		}
 		if err != nil {
-			s.env.Logger.WarnContext(ctx, "live: the broker's history cannot be read; trying again", append([]any{Cause(err)}, s.who(sub.message)...)...)
+			s.env.Logger.WarnContext(ctx, "live: the broker's history cannot be read; trying again", append([]any{Cause(err)}, s.who(s.message(sub))...)...)
 			s.pause(sub, round)
 		}
 	}
@@ -48,7 +48,7 @@ func (s *Session) catchUp(ctx context.Context) error {
 // readable returns a subscription that is behind and can be read on; nil when there is none or when enough is queued. The
 // caller holds the lock.
 func (s *Session) readable() *subscription {
-	if s.closed || s.full(s.env.MaxQueueBytes/2) {
+	if s.lagging == 0 || s.closed || s.full(s.env.MaxQueueBytes/2) {
 		return nil
 	}
 	for _, sub := range s.subs {
@@ -60,19 +60,19 @@ func (s *Session) readable() *subscription {
 }
 
 // pause leaves a subscription alone for a while.
-func (s *Session) pause(sub *subscription, round uint) {
+func (s *Session) pause(sub *subscription, round uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if sub.state != behind || sub.round != round {
 		return
 	}
-	sub.paused = true
+	sub.pause(true)
 	time.AfterFunc(retry, func() {
 		s.mu.Lock()
+		defer s.mu.Unlock()
 		if sub.round == round {
-			sub.paused = false
+			sub.pause(false)
 		}
-		s.mu.Unlock()
 		s.signal()
 	})
 }
@@ -83,13 +83,13 @@ var (
 )
 
 // readOn brings one subscription a step further. After an error it must be tried again later.
-func (s *Session) readOn(ctx context.Context, sub *subscription, round uint) error {
+func (s *Session) readOn(ctx context.Context, sub *subscription, round uint32) error {
 	s.mu.Lock()
 	if sub.state != behind || sub.round != round {
 		s.mu.Unlock()
 		return nil
 	}
-	if sub.told > 0 && sub.missed == nil {
+	if sub.settle(); sub.bounds != nil && sub.told > 0 && sub.missed == nil {
 		sub.missed = &missed{upto: sub.position}
 	}
 	from, old, entries, query := sub.reached(), sub.old, sub.backlog, sub.query
@@ -110,11 +110,15 @@ func (s *Session) readOn(ctx context.Context, sub *subscription, round uint) err
 			return err
 		}
 	}
+	// The shard was told of a recheck before anybody could read its entry; what follows it is not for who has not been rechecked.
+	if (sub.doubted.Load() || slices.ContainsFunc(entries, s.rechecks)) && !s.shard.call(ctx, func() {}) {
+		return errHubGone
+	}
 	if !s.replay(sub, round, entries) || len(entries) == chunk {
 		return nil
 	}
-	if query.Windowed() && s.ahead(sub, round) {
-		return nil
+	if ahead, err := s.ahead(ctx, sub, round); ahead || err != nil {
+		return err
 	}
 	if !s.join(ctx, sub, round, query, align) {
 		return errHubGone
@@ -122,34 +126,49 @@ func (s *Session) readOn(ctx context.Context, sub *subscription, round uint) err
 	return nil
 }
 
-// ahead reports whether a subscription stands beyond what this hub has followed of the log: its client comes from another one. What
-// the members of a window share is then as of before what the client holds, which would throw it away; so the subscription is left
-// alone until the hub is there.
-func (s *Session) ahead(sub *subscription, round uint) bool {
+// ahead reports whether a subscription stands beyond what this hub has followed of the log. Its client comes from another hub; what the
+// members of a window share is as of before what the client holds, which would throw it away, and whether the position is one of this log
+// is not known before the hub is there. So the subscription is left alone until then. If the log ends before it, it is of a log that was
+// before, and the subscription starts anew.
+func (s *Session) ahead(ctx context.Context, sub *subscription, round uint32) (bool, error) {
+	s.mu.Lock()
+	at := sub.reached()
+	ahead := sub.state == behind && sub.round == round && !s.closed && at.After(s.env.Log.Position())
+	s.mu.Unlock()
+	if !ahead {
+		return false, nil
+	}
+	lost, err := s.env.Log.Beyond(ctx, at)
+	if err != nil {
+		return true, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := sub.reached()
-	if sub.state != behind || sub.round != round || s.closed || !at.After(s.env.Log.Position()) {
-		return false
+	if sub.state != behind || sub.round != round || s.closed {
+		return true, nil
 	}
-	sub.paused = true
+	if lost {
+		sub.reload(epochGone, broker.Position{})
+		return true, nil
+	}
+	sub.pause(true)
 	s.env.Running.Add(1)
 	go func() {
 		defer s.env.Running.Done()
 		_ = s.env.Log.Wait(s.ctx, at)
 		s.mu.Lock()
+		defer s.mu.Unlock()
 		if sub.round == round {
-			sub.paused = false
+			sub.pause(false)
 		}
-		s.mu.Unlock()
 		s.signal()
 	}()
-	return true
+	return true, nil
 }
 
 // join makes a subscription that has read all there was a member of its query, on the shard's goroutine. What members share,
 // a window or a count, is taken as it is between two batches, so that it fits what the shard will have told by then.
-func (s *Session) join(ctx context.Context, sub *subscription, round uint, query *livequery.Query, align aligner) bool {
+func (s *Session) join(ctx context.Context, sub *subscription, round uint32, query *livequery.Query, align aligner) bool {
 	if !query.Windowed() && !query.Counts() {
 		return s.shard.call(ctx, func() { s.goLive(sub, round, nil, broker.Position{}) })
 	}
@@ -169,7 +188,7 @@ func (s *Session) join(ctx context.Context, sub *subscription, round uint, query
 }
 
 // startAnew reloads a subscription to what this hub does not hold any more.
-func (s *Session) startAnew(sub *subscription, round uint) {
+func (s *Session) startAnew(sub *subscription, round uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if sub.state == behind && sub.round == round {
@@ -179,7 +198,7 @@ func (s *Session) startAnew(sub *subscription, round uint) {
 
 // expired starts a subscription anew that the log does not reach back to. When the log is another one, and the hub has yet
 // to find out, that is left to the Resync that will come.
-func (s *Session) expired(ctx context.Context, sub *subscription, round uint, from broker.Position) error {
+func (s *Session) expired(ctx context.Context, sub *subscription, round uint32, from broker.Position) error {
 	reason := epochGone
 	if from.Epoch == s.env.Log.Position().Epoch {
 		lost, err := s.env.Log.Beyond(ctx, from)
@@ -190,9 +209,14 @@ func (s *Session) expired(ctx context.Context, sub *subscription, round uint, fr
 		}
 		reason = tooSlow
 	}
+	now := s.env.Log.Position()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if sub.state == behind && sub.round == round {
+	switch {
+	case sub.state != behind || sub.round != round:
+	case reason == tooSlow && sub.query.Counts() && !sub.resumed: // it needs no history: the number as it is now is all that there is to tell
+		sub.position = now
+	default:
 		sub.reload(reason, broker.Position{})
 	}
 	return nil
@@ -201,7 +225,7 @@ func (s *Session) expired(ctx context.Context, sub *subscription, round uint, fr
 // replay tells a subscription that is behind what entries meant to it. It returns false if the subscription is not
 // behind any more, or if enough is queued; it keeps the entries that are left for the next time, since they were resolved
 // in order, once.
-func (s *Session) replay(sub *subscription, round uint, entries []*livequery.Entry) bool {
+func (s *Session) replay(sub *subscription, round uint32, entries []*livequery.Entry) bool {
 	for i, e := range entries {
 		s.mu.Lock()
 		goesOn := sub.state == behind && sub.round == round && !s.closed && sub.follow(e)
@@ -222,15 +246,18 @@ func (s *Session) replay(sub *subscription, round uint, entries []*livequery.Ent
 	return true
 }
 
+// rechecks reports whether an entry says that the caller's rights changed.
+func (s *Session) rechecks(e *livequery.Entry) bool { return slices.Contains(e.Recheck, s.Who) }
+
 // follow takes one entry of the log. The session's lock is held.
 func (sub *subscription) follow(e *livequery.Entry) bool {
-	if sub.resumed && sub.query.Stream() != nil && slices.Contains(e.Recheck, sub.session.Who) {
+	if sub.resumed && sub.query.Stream() != nil && sub.session.rechecks(e) {
 		sub.reload(otherRights, e.Position)
 		return false
 	}
-	knows := livequery.Knowledge{Held: sub.held, Sure: !sub.unsure, Edge: sub.edge, Old: sub.old}
-	if sub.missed != nil {
-		knows.Edge = nil
+	knows := livequery.Knowledge{Held: sub.held, Sure: !sub.unsure, Old: sub.old}
+	if sub.bounds != nil && sub.missed == nil {
+		knows.Edge = sub.edge
 	}
 	d := sub.query.Replay(e, knows)
 	if d != nil {
@@ -250,7 +277,7 @@ func (sub *subscription) follow(e *livequery.Entry) bool {
 // the shard has told its members by now is what remains to be read, and it is in memory. What else is there by now it
 // reads, too: that may have been matched before the query, or its doubts, were known to the stream. Where members share
 // something, it is brought up to the position of that and given what it lacks.
-func (s *Session) goLive(sub *subscription, round uint, shared *livequery.Delivery, at broker.Position) {
+func (s *Session) goLive(sub *subscription, round uint32, shared *livequery.Delivery, at broker.Position) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if sub.state != behind || sub.round != round || s.closed || s.shard.upto.IsZero() {
@@ -267,10 +294,14 @@ func (s *Session) goLive(sub *subscription, round uint, shared *livequery.Delive
 		if shared != nil && e.Position.After(at) {
 			break
 		}
+		if sub.doubted.Load() || s.rechecks(e) {
+			return // the shard may come to it next: read on when it has
+		}
 		if !sub.follow(e) {
 			return
 		}
 	}
+	sub.settle()
 	if m := sub.missed; m != nil && shared.Told == sub.told {
 		sub.position, shared = at, nil // it missed nothing
 	} else if m != nil {
@@ -280,9 +311,10 @@ func (s *Session) goLive(sub *subscription, round uint, shared *livequery.Delive
 	if shared != nil && (!sub.query.Counts() || sub.counted.IsZero() || shared.Position.After(sub.counted)) {
 		sub.tell(shared, sub.position)
 	}
-	sub.state = live
+	sub.become(live)
 	sub.held, sub.old, sub.backlog = nil, nil, nil
 	sub.query.Join(s.shard.index, sub)
+	sub.arrive()
 	s.signal()
 }
 
@@ -294,17 +326,34 @@ func newBackfill(q *livequery.Query) *livequery.Backfill {
 	return q.Stream().Backfill()
 }
 
-// Resync sends every subscription that is not of the present log back to the beginning: the log was lost or replaced. It
-// runs on the shard's goroutine.
+// Resync sends every subscription that is not of the present log back to the beginning: the log was lost or replaced, or went back. Whoever was to
+// be rechecked while the hub did not follow, nobody knows: so the others are authorised anew, those that are loading above all, and
+// what is queued is not delivered. Only who resumed, with no tag, from where the hub begins or later, was authorised after all that it
+// missed. It runs on the shard's goroutine.
 func (s *Session) Resync(reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	begin := s.shard.begin
-	s.renew() // who was to be checked while the hub did not follow, nobody knows
+	s.renew()
+	current := map[*subscription]bool{}
 	for _, sub := range s.subs {
-		current := sub.position.Epoch == begin.Epoch && !begin.After(sub.position)
-		if (sub.state == live || sub.state == behind || sub.state == checking) && !current {
+		// Memory begins where the log began anew. Who is live was told cursors beyond his position, and nobody became it since.
+		_, held := s.env.Log.Window(sub.position, 0)
+		current[sub] = held && sub.state != live
+	}
+	s.recall()
+	for _, sub := range s.subs {
+		follows := sub.state == live || sub.state == behind || sub.state == checking
+		switch {
+		case follows && !current[sub] && sub.delivered:
 			sub.reload(reason, begin)
+		case !sub.delivered:
+			sub.unsent, sub.answered = false, false
+			sub.begin(sub.asked)
+		case sub.state == behind && sub.resumed && sub.query.Stream() != nil:
+			sub.rewind()
+		default:
+			sub.check()
 		}
 	}
 }

@@ -21,7 +21,9 @@ type client struct {
 	hub     *hub
 	session *session.Session
 	types   []string // of the messages, in order
+	last    []byte   // the message that came last
 	tagged  bool     // it sends the tag with the cursor
+	outlet  *outlet  // which parks the session; nil when the client comes for frames
 }
 
 func (h *hub) client() *client {
@@ -69,7 +71,7 @@ func (c *client) follow(id int64, what string) *mirror.Feed {
 func (c *client) take(frames []*transport.Frame) {
 	c.t.Helper()
 	for _, f := range frames {
-		c.types = append(c.types, f.Type)
+		c.types, c.last = append(c.types, f.Type), f.Data
 		if err := c.Receive(f.Data); err != nil {
 			c.t.Errorf("%v: %s", err, f.Data)
 		}
@@ -79,6 +81,10 @@ func (c *client) take(frames []*transport.Frame) {
 // drain takes everything that comes until nothing more does. It is for a bubble.
 func (c *client) drain() {
 	c.t.Helper()
+	if c.outlet != nil {
+		c.settle()
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 	defer cancel()
 	for {
@@ -102,8 +108,20 @@ func (c *client) poll(wait time.Duration) {
 
 // reconnect goes on with a session of its own, from the cursors.
 func (c *client) reconnect() {
-	c.session.Close()
+	c.close()
 	c.session = c.hub.session(len(c.types))
+	if c.outlet != nil {
+		c.park()
+	}
+}
+
+// close ends the session, as a client does that goes away.
+func (c *client) close() {
+	if c.outlet != nil {
+		c.outlet.leave()
+		return
+	}
+	c.session.Close()
 }
 
 // told returns the types of the messages since the last call.

@@ -46,6 +46,7 @@ type hub struct {
 	onSubscribe func(wire.Message) error
 	onLoad      func(wire.Message) error
 	onContext   func(context.Context)
+	onCall      func()
 	// scope is what everybody may see, as a filter; nil for all.
 	scope atomic.Pointer[string]
 	// onSeen is called with each entry before the hub follows it.
@@ -206,7 +207,7 @@ func (h *hub) Subscribe(ctx context.Context, m wire.Message) (session.Source, er
 	q := h.stream.Acquire(livequery.Spec{Predicate: p}, h.engine.Position)
 	return session.Source{
 		Query: q, Release: func() { h.stream.Release(q) },
-		Load: func(context.Context, broker.Position) (session.Loaded, error) {
+		Load: func(context.Context, broker.Position, bool) (session.Loaded, error) {
 			at := h.engine.Position()
 			if err := hook(h.onLoad, m); err != nil {
 				return session.Loaded{}, err
@@ -259,6 +260,9 @@ func (h *hub) list(p *where.Predicate) []thing {
 
 // Call is session.App's: the verb "put" stores the row {id, box} that data names, "panic" does, and publish publishes.
 func (h *hub) Call(ctx context.Context, m wire.Message) (answer wire.Answer, at broker.Position, err error) {
+	if h.onCall != nil {
+		h.onCall()
+	}
 	switch {
 	case m.Type == wire.Publish:
 		at, err = h.say(ctx, m.Channel, string(m.Data))

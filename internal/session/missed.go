@@ -3,6 +3,7 @@ package session
 import (
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/internal/livequery"
+	"github.com/swampline/live/where"
 )
 
 // maxMissed is of how many rows a member of a window that was behind is told at most that they are gone: with more, its rows are read
@@ -21,9 +22,13 @@ type aligner func(at broker.Position) (*livequery.Delivery, bool)
 
 // align returns the subscription's aligner. The session's lock is held; it is not when the aligner is called.
 func (sub *subscription) align() aligner {
-	query, edge := sub.query, sub.edge
+	query := sub.query
 	if sub.missed != nil {
 		return func(at broker.Position) (*livequery.Delivery, bool) { return query.Stream().Whole(query, at) }
+	}
+	var edge where.Row
+	if sub.bounds != nil {
+		edge = sub.edge
 	}
 	return func(at broker.Position) (*livequery.Delivery, bool) { return query.Stream().Align(query, edge, at) }
 }

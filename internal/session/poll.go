@@ -50,6 +50,12 @@ func (s *Session) collect(ctx context.Context, timeIsUp bool) ([]*transport.Fram
 	if !ready {
 		return nil, false
 	}
+	if !timeIsUp && s.env.Rounds != nil { // a change may have woken many
+		if s.env.Rounds.Enter(ctx) != nil {
+			return nil, false
+		}
+		defer s.env.Rounds.Leave()
+	}
 	var r round
 	ran := s.shard.call(ctx, func() { s.finishRound(&r, timeIsUp) })
 	s.mu.Lock()

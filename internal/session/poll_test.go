@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/swampline/live/internal/mirror"
+	"github.com/swampline/live/internal/turnstile"
 	"github.com/swampline/live/internal/wire"
 	"github.com/swampline/live/transport"
 )
@@ -107,6 +110,74 @@ func TestPollsOfALongHistory(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A change wakes all who wait for it; a few at once go on, and all say it with the same bytes.
+func TestManyPollsAreWokenAtOnce(t *testing.T) {
+	inBubble(t, options{}, func(t *testing.T, h *hub) {
+		h.env.Rounds = turnstile.New(2)
+		h.mustPut(1, 1)
+		synctest.Wait()
+		const polls = 100
+		frames := make([][]*transport.Frame, polls)
+		var answered, taken atomic.Int64
+		var all sync.WaitGroup
+		leaving, leave := context.WithCancel(t.Context())
+		for i := range polls {
+			s, ctx := h.session(i), t.Context()
+			if i == 0 {
+				ctx = leaving
+			}
+			if err := s.Receive(ctx, fmt.Appendf(nil, `{"type":"subscribe","id":1,"router":"things","cursor":"%s"}`, h.engine.Position())); err != nil {
+				t.Fatal(err)
+			}
+			all.Go(func() {
+				defer s.Close()
+				var err error
+				if frames[i], err = s.Poll(ctx, time.Hour); err == nil {
+					taken.Add(1)
+				}
+				answered.Add(1)
+			})
+		}
+		synctest.Wait()
+		if n := h.env.Parked.Load(); n != polls || answered.Load() != 0 {
+			t.Fatalf("%d polls wait, %d are answered", n, answered.Load())
+		}
+		for range 2 { // somebody else is at it
+			if err := h.env.Rounds.Enter(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h.mustPut(1, 1)
+		synctest.Wait()
+		if n := h.env.Rounds.Waiting(); n != polls || answered.Load() != 0 {
+			t.Errorf("%d of %d wait for their turn, %d did not", n, polls, answered.Load())
+		}
+		leave()
+		synctest.Wait()
+		if n := h.env.Rounds.Waiting(); n != polls-1 || answered.Load() != 1 || taken.Load() != 0 {
+			t.Errorf("a client has gone: %d wait for their turn, %d are answered", n, answered.Load())
+		}
+		h.env.Rounds.Leave()
+		all.Wait()
+		h.env.Rounds.Leave()
+		if n := taken.Load(); n != polls-1 {
+			t.Fatalf("%d of %d are answered", n, polls-1)
+		}
+		made := map[string]map[*transport.Frame]bool{"change": {}, "cursor": {}}
+		for _, round := range frames[1:] {
+			if len(round) != 3 || round[1].Type != "change" || round[2].Type != "cursor" {
+				t.Fatalf("a round of %d frames", len(round))
+			}
+			for _, f := range round[1:] {
+				made[f.Type][f] = true
+			}
+		}
+		if len(made["change"]) != 1 || len(made["cursor"]) > len(h.engine.Shards()) {
+			t.Errorf("%d polls: %d changes and %d cursors were made", polls, len(made["change"]), len(made["cursor"]))
+		}
+	})
 }
 
 // While rows are loaded anew, a cursor must not lead past what the client was not told.

@@ -107,7 +107,8 @@ func TestFramesInFlightCount(t *testing.T) {
 	})
 }
 
-// Rows that are loaded anew wait as long as the client takes nothing, however often the log is lost.
+// Rows that are loaded anew wait as long as the client takes nothing, however often the log is lost. What was queued is dropped each
+// time, since rights may have changed meanwhile; so as many are loaded as may be at once, and no more.
 func TestReloadsWaitForRoom(t *testing.T) {
 	inBubble(t, options{queue: bound, subscriptions: 100}, func(t *testing.T, h *hub) {
 		for i := range int64(100) { // a snapshot is half of the bound
@@ -126,7 +127,7 @@ func TestReloadsWaitForRoom(t *testing.T) {
 			h.mustPut(1, i)
 			time.Sleep(time.Minute)
 		}
-		if n := loads.Load(); n == 0 || n > 20 {
+		if n := loads.Load(); n == 0 || n > 10*16 {
 			t.Errorf("%d snapshots were loaded for a client that reads nothing", n)
 		}
 		c.drain()
@@ -174,8 +175,9 @@ func (h *hub) keep(t *testing.T, limit int) {
 	}()
 }
 
+// The queue of one session is well below the budget, as it is in a hub: one that alone, by reading on, is over it may be sent away.
 func TestBudgetDropsTheDataOfTheLongestQueues(t *testing.T) {
-	inBubble(t, options{queue: 1 << 20}, func(t *testing.T, h *hub) {
+	inBubble(t, options{queue: 50_000}, func(t *testing.T, h *hub) {
 		const limit = 100_000
 		h.keep(t, limit)
 		var idle []*client

@@ -64,10 +64,10 @@ func (s *Session) refusal(id int64, p *wire.Problem) *transport.Frame {
 // lastWord ends a subscription with a problem; when it was never accepted that is the answer to its subscribe.
 func (sub *subscription) lastWord(p *wire.Problem) *transport.Frame {
 	if !sub.answered {
-		return sub.session.refusal(sub.message.ID, p)
+		return sub.session.refusal(sub.id, p)
 	}
 	sub.session.env.Watch.Count(observe.ClosedSubscriptions, p.Label(), 1)
-	return wire.Closed(sub.message.ID, p)
+	return wire.Closed(sub.id, p)
 }
 
 // ErrUnavailable says that the broker could not be reached.

@@ -3,28 +3,29 @@ package session
 import (
 	"context"
 	"slices"
+	"sync"
 
-	"github.com/swampline/live/broker"
 	"github.com/swampline/live/internal/observe"
-	"github.com/swampline/live/internal/wire"
 	"github.com/swampline/live/transport"
 )
 
-// item is a frame in the queue.
+// item is a frame in the queue. A parked session's is filled and emptied with every change, so it is small.
 type item struct {
 	frame *transport.Frame
-	// data names the subscription whose data the frame is, nil for answers. Data can be read from the log again; it is what
-	// overflow drops.
-	data *subscription
-	// told is set on what a window's members are told: how many things they were told with it.
-	told uint64
-	// rows names the subscription whose snapshot the frame is. It is dropped only when rights are evaluated anew.
-	rows *subscription
-	// cursor says that the frame claims that everything before it was sent.
-	cursor bool
-	// followed is when the hub followed the entry that the frame tells of; zero when the session was not yet there, or nobody watches.
-	followed observe.Moment
+	// sub is the subscription that the frame is of, as its kind says; nil for answers and cursors.
+	sub  *subscription
+	kind kind
 }
+
+// kind is what becomes of a frame in the queue when it is not sent.
+type kind uint8
+
+const (
+	answer kind = iota // it cannot be dropped
+	data               // of a subscription: it can be read from the log again, and is what overflow drops
+	rows               // a subscription's snapshot: it is dropped only when rights are evaluated anew
+	cursor             // it claims that everything before it was sent
+)
 
 // weight is what a queued frame costs beside its text: its place in the queue, the frame itself and its cursor.
 const weight = 256
@@ -42,14 +43,54 @@ func (s *Session) push(i item) {
 	s.mu.Unlock()
 }
 
-// append queues a frame. The caller holds the lock.
+// append queues a frame, in the words of the session's protocol. The caller holds the lock.
 func (s *Session) append(i item) {
-	s.queue = append(s.queue, i)
-	s.hold(i.size())
-	if i.data != nil {
-		s.data += i.size()
+	if s.Dialect != nil {
+		s.translate(i)
+		return
 	}
+	s.enqueue(i)
+}
+
+// enqueue queues a frame as it is. The caller holds the lock.
+func (s *Session) enqueue(i item) {
+	if len(s.queue) == cap(s.queue) {
+		s.grow()
+	}
+	s.queue = append(s.queue, i)
+	switch i.kind {
+	case data:
+		s.data += i.size()
+	case rows:
+		s.snapshots++
+	}
+	s.hold(i.size())
 	s.signal()
+}
+
+// places are those of a queue that is longer than a few, which it is for a short time.
+type places [64]item
+
+var spare = sync.Pool{New: func() any { return new(places) }}
+
+// grow makes room in the queue, where append does not do as well. The caller holds the lock.
+func (s *Session) grow() {
+	switch cap(s.queue) {
+	case 0:
+		s.queue = s.few[:0]
+	case len(s.few):
+		s.queue = append(spare.Get().(*places)[:0], s.queue...)
+		clear(s.few[:])
+	}
+}
+
+// empty empties the queue, and leaves its places to others. The caller holds the lock.
+func (s *Session) empty() {
+	clear(s.queue)
+	if cap(s.queue) == len(places{}) {
+		spare.Put((*places)(s.queue[:len(places{})]))
+	}
+	s.queue, s.data, s.snapshots = nil, 0, 0
 }
 
 // drop takes frames that are not to be sent out of the queue. The caller holds the lock.
@@ -59,11 +100,18 @@ func (s *Session) drop(unwanted func(item) bool) {
 		if !unwanted(i) {
 			return false
 		}
-		if freed += i.size(); i.data != nil {
+		freed += i.size()
+		switch i.kind {
+		case data:
 			s.data -= i.size()
+		case rows:
+			s.snapshots--
 		}
 		return true
 	})
+	if s.data == 0 {
+		s.followed = 0
+	}
 	s.hold(-freed)
 }
 
@@ -83,10 +131,18 @@ func (s *Session) full(bound int) bool {
 	return s.data > bound
 }
 
+// signal tells whoever serves the session that there may be something to do: the goroutine in Next or Poll, or else the shard. The caller
+// holds the lock.
 func (s *Session) signal() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
+	if s.wake != nil {
+		select {
+		case s.wake <- struct{}{}:
+		default: // it is known
+		}
+	}
+	if (s.parked != nil || s.offering) && !s.touched {
+		s.touched = true
+		s.shard.touch(s)
 	}
 }
 
@@ -94,23 +150,27 @@ func (s *Session) signal() {
 // log holds what was dropped. The others have lost nothing. It runs on the shard's goroutine; the caller holds the lock.
 func (s *Session) overflow() {
 	s.env.Watch.Count(observe.Overflows, s.Transport, 1)
-	s.drop(func(i item) bool { return i.data != nil || i.cursor })
+	s.drop(func(i item) bool { return i.kind == data || i.kind == cursor })
 	for _, sub := range s.subs {
-		if !sub.queued {
+		if !sub.unqueue() {
 			continue
 		}
-		sub.queued, sub.position, sub.counted = false, sub.from, broker.Position{}
 		if sub.state == live {
 			sub.query.Part(s.shard.index, sub)
-			sub.state = behind
+			sub.become(behind)
 		}
 		if sub.state == behind {
-			if sub.old.Used() {
-				sub.beUnsure() // what it was told by old history goes out of mind with it
-			}
-			sub.forget()
+			sub.rewind()
 		}
 	}
+}
+
+// rewind has a subscription that is behind, and whose queued data was dropped, read on from its position. The caller holds the lock.
+func (sub *subscription) rewind() {
+	if sub.old.Used() {
+		sub.beUnsure() // what it was told by old history goes out of mind with it
+	}
+	sub.forget()
 }
 
 // take returns what is queued. The caller holds the lock.
@@ -121,37 +181,34 @@ func (s *Session) take() []*transport.Frame {
 	frames := make([]*transport.Frame, len(s.queue))
 	for n, i := range s.queue {
 		frames[n] = i.frame
-		if i.followed != 0 && (s.oldest == 0 || i.followed < s.oldest) {
-			s.oldest = i.followed
-		}
-		if i.data != nil {
-			i.data.queued = false
-			if i.told > 0 {
-				i.data.told = i.told
-			}
-		}
-		if i.rows != nil {
-			i.rows.unsent, i.rows.delivered, i.rows.told = false, true, 0
-		}
 	}
-	clear(s.queue)
-	s.queue, s.data = s.queue[:0], 0
-	s.inFlight = s.bytes
-	if cap(s.queue) > 256 {
-		s.queue = nil
-	}
+	s.handOver()
 	return frames
 }
 
-// took tells who watches of frames that a transport takes: how many, and how long the oldest waited. Next and Poll call it, without the
-// lock: the goroutine that called them is the only one for which frames are taken.
+// handOver notes that the transport has taken what is queued, and empties the queue. The caller holds the lock.
+func (s *Session) handOver() {
+	s.oldest, s.followed = s.followed, 0
+	s.round++ // so no subscription has anything queued
+	if s.snapshots > 0 {
+		for _, i := range s.queue {
+			if i.kind == rows {
+				i.sub.taken()
+			}
+		}
+	}
+	s.empty()
+	s.inFlight = s.bytes
+}
+
+// took tells who watches of frames that a transport takes: how many, and how long the oldest waited. Whoever took them calls it, without the
+// lock, before anybody else can take any.
 func (s *Session) took(frames []*transport.Frame) {
 	if s.env.Watch == nil {
 		return
 	}
 	s.env.Watch.Count(observe.Deliveries, s.Transport, len(frames))
 	s.env.Watch.Since(observe.DeliveryDelay, s.Transport, s.oldest)
-	s.oldest = 0
 }
 
 // Next returns the frames that are ready, at least one.
@@ -182,11 +239,15 @@ func (s *Session) Next(ctx context.Context) ([]*transport.Frame, error) {
 // drained notes that a transport comes for frames, so those that it took before are sent; and whether it comes again and again.
 func (s *Session) drained(streams bool) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.parked = nil
+	if s.wake == nil {
+		s.wake = make(chan struct{}, 1)
+	}
 	s.sent()
 	if s.streams = streams; !streams {
 		s.free()
 	}
-	s.mu.Unlock()
 }
 
 // Cursor queues the position up to which the session was told everything, behind what is queued.
@@ -195,7 +256,7 @@ func (s *Session) Cursor() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if frame := s.cursor(); frame != nil && !s.closed {
-			s.append(item{frame: frame, cursor: true})
+			s.append(item{frame: frame, kind: cursor})
 		}
 	})
 }
@@ -210,8 +271,8 @@ func (s *Session) cursor() *transport.Frame {
 		}
 		at := sub.position
 		switch {
-		case sub.query != nil && sub.query.Counts() && sub.query.Stream().Stale(sub.query):
-			at = sub.counted // nobody may take himself for up to date whose count is being made
+		case sub.query != nil && sub.query.Counts() && !sub.query.Stream().Current(sub.query, sub.counted):
+			at = sub.counted // nobody may take himself for up to date whose count is being made, or was made and is on its way to him
 		case sub.state == live && s.shard.upto.After(at):
 			at = s.shard.upto
 		}
@@ -225,5 +286,5 @@ func (s *Session) cursor() *transport.Frame {
 	if reached.IsZero() {
 		return nil
 	}
-	return wire.Cursor(reached.String())
+	return s.shard.cursor(reached)
 }

@@ -119,6 +119,7 @@ func (c *chaos) run() {
 	for a := range actors {
 		w := &walker{chaos: c, rand: c.rand(100 + a), filters: map[int64]string{}}
 		w.client = c.hubs[a%len(c.hubs)].client()
+		w.park()
 		walkers = append(walkers, w)
 		all.Go(w.walk)
 	}
@@ -285,9 +286,18 @@ func (w *walker) leave() {
 // move loses the connection and comes again, perhaps elsewhere, with its cursors.
 func (w *walker) move() {
 	w.client.hub = w.hubs[w.rand.IntN(len(w.hubs))]
-	w.client.session.Close()
+	w.client.close()
 	w.client.session = w.client.hub.session(w.rand.IntN(8))
+	w.client.outlet = nil
+	w.park()
 	w.again()
+}
+
+// park has the session parked, or not.
+func (w *walker) park() {
+	if w.rand.IntN(2) == 0 {
+		w.client.park()
+	}
 }
 
 // again subscribes to what the client had, after its cursors.
@@ -299,7 +309,11 @@ func (w *walker) again() {
 
 // read takes what is there, by one way or another.
 func (w *walker) read() {
-	if w.rand.IntN(6) == 0 {
+	if w.client.outlet != nil {
+		w.client.outlet.allow([]int{0, 1, 3, unlimited}[w.rand.IntN(4)])
+		pause(w.rand)
+		w.client.take(w.client.outlet.received())
+	} else if w.rand.IntN(6) == 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Microsecond)
 		defer cancel()
 		if frames, err := w.client.session.Poll(ctx, time.Duration(w.rand.IntN(30))*time.Microsecond); err == nil {
@@ -355,7 +369,10 @@ func (w *walker) check() {
 			}
 		}
 	}
-	w.client.session.Close()
+	if w.client.outlet != nil && w.disorder.window >= 1000 { // who reads old history, in which nothing concerns him, waits in Next
+		w.client.outlet.idle(w.chaos.t)
+	}
+	w.client.close()
 }
 
 // needed tells whether a resync can be right.

@@ -3,8 +3,6 @@ package session
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/internal/wire"
@@ -69,14 +67,44 @@ func (s *Session) Recheck(at broker.Position) {
 	}
 	s.renew()
 	for _, sub := range s.subs {
-		if sub.state == live && !sub.queued && s.shard.upto.After(sub.position) && !sub.query.Counts() {
-			sub.position = s.shard.upto // it was quiet for long, and history may not reach back to what it was told last
-		}
+		sub.catchPosition()
 	}
 	s.recall()
 	for _, sub := range s.subs {
 		sub.check()
 	}
+}
+
+// catchPosition moves a live subscription that was quiet for long to where its shard is: history may not reach back to what it was told
+// last. It runs on the shard's goroutine; the session's lock is held.
+func (sub *subscription) catchPosition() {
+	if sub.state != live || sub.queued() || !sub.session.shard.upto.After(sub.position) {
+		return
+	}
+	if !sub.query.Counts() || sub.query.Stream().Current(sub.query, sub.counted) {
+		sub.position = sub.session.shard.upto
+	}
+}
+
+// again has one subscription rechecked. Whoever reads what stands on the log behind the reason for it finds it doubted.
+func (sub *subscription) again() {
+	sub.doubted.Store(true)
+	sub.session.shard.Do(func() { sub.session.recheckOne(sub) })
+}
+
+// recheckOne is Recheck for one subscription, whose rights changed though its caller's did not: what it is about became another. It
+// runs on the shard's goroutine.
+func (s *Session) recheckOne(sub *subscription) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub.doubted.Store(false)
+	if s.closed || sub.over {
+		return
+	}
+	sub.catchPosition()
+	s.drop(func(i item) bool { return i.sub == sub || i.kind == cursor })
+	sub.recall()
+	sub.check()
 }
 
 // recheckResumed reloads what resumed behind the hub's back: after the session was rechecked, and before the log came to the entry that
@@ -141,9 +169,10 @@ func (s *Session) refresh() (ctx context.Context, err error) {
 // delivered any more.
 func (s *Session) End(p *wire.Problem, last *transport.Frame) {
 	s.finishWith(func() {
+		s.signedOut = true
 		s.recall()
-		for _, id := range slices.Sorted(maps.Keys(s.subs)) {
-			s.append(item{frame: s.subs[id].lastWord(p)})
+		for _, sub := range s.subs {
+			s.append(item{frame: sub.lastWord(p)})
 		}
 	}, last, p.Label())
 }
@@ -151,14 +180,17 @@ func (s *Session) End(p *wire.Problem, last *transport.Frame) {
 // recall drops the data and the snapshots that are queued, and the cursors that claim them. Subscriptions stand where their
 // client is; those whose snapshot is dropped, nobody knows where: until they are given another no cursor is told. The session's lock is held.
 func (s *Session) recall() {
-	s.drop(func(i item) bool { return i.data != nil || i.rows != nil || i.cursor })
+	s.drop(func(i item) bool { return i.kind != answer })
 	for _, sub := range s.subs {
-		if sub.queued {
-			sub.queued, sub.position, sub.counted = false, sub.from, broker.Position{}
-		}
-		if sub.unsent {
-			sub.position = broker.Position{}
-		}
+		sub.recall()
+	}
+}
+
+// recall takes back what was queued for a subscription and is dropped. The session's lock is held.
+func (sub *subscription) recall() {
+	sub.unqueue()
+	if sub.unsent {
+		sub.position = broker.Position{}
 	}
 }
 
@@ -188,21 +220,24 @@ func (sub *subscription) check() {
 	case sub.old.Used():
 		sub.beUnsure() // what it was told by old history goes out of mind with it
 	}
-	sub.state = checking
+	sub.become(checking)
 	sub.forget()
-	round := sub.round
-	s.spawn(func() { s.authorise(sub, round) })
+	round, router := sub.round, sub.message.Router
+	s.spawn(func() {
+		s.label(router)
+		s.authorise(sub, round)
+	})
 }
 
 // authorise asks the application whether a suspended subscription may go on. If it may see what it saw it reads on where it was;
 // if it may see something else it is given that, whole.
-func (s *Session) authorise(sub *subscription, round uint) {
+func (s *Session) authorise(sub *subscription, round uint32) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.refuse(sub, round, s.panicked(p))
 		}
 	}()
-	source, err := s.env.App.Subscribe(s.caller(), sub.message)
+	source, err := s.app().Subscribe(s.caller(), s.message(sub))
 	if err != nil {
 		s.refuse(sub, round, err)
 		return
@@ -213,7 +248,7 @@ func (s *Session) authorise(sub *subscription, round uint) {
 	switch {
 	case sub.state != checking || sub.round != round || s.closed:
 	case source.Query == sub.query:
-		sub.state = behind
+		sub.become(behind)
 		s.signal()
 	default:
 		sub.reload(otherRights, sub.position)

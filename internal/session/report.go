@@ -30,7 +30,7 @@ func Report(ctx context.Context, logger *slog.Logger, err error, args ...any) {
 	case ctx.Err() != nil:
 		level, message = slog.LevelWarn, "live: what a client asked for failed after it went"
 	case errors.Is(err, ErrUnavailable):
-		message = "live: the broker cannot be reached"
+		level, message = slog.LevelWarn, "live: the broker cannot be reached"
 	case interrupted:
 		level, message = slog.LevelWarn, "live: what a client asked for was not answered in time"
 	}

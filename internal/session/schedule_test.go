@@ -92,6 +92,7 @@ func play(t *testing.T, d disorder, steps []byte) {
 	for i := range 3 {
 		w := &walker{chaos: g.chaos, rand: g.rand, filters: map[int64]string{}}
 		w.client = g.hubs[i%len(g.hubs)].client()
+		w.park()
 		g.walkers = append(g.walkers, w)
 	}
 	for played := 0; choices.Left() > 0 && played < 400; played++ {

@@ -9,108 +9,13 @@ package session
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
-	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/swampline/live/broker"
-	"github.com/swampline/live/internal/livequery"
 	"github.com/swampline/live/internal/observe"
 	"github.com/swampline/live/internal/wire"
 	"github.com/swampline/live/transport"
-	"github.com/swampline/live/where"
 )
-
-// App answers what a client asks for. Its errors are Problems, or else internal.
-type App interface {
-	// Subscribe authorises a subscription and acquires its query.
-	Subscribe(ctx context.Context, m wire.Message) (Source, error)
-	// Call runs a verb, or publishes; it returns the position of the last change that this caused.
-	Call(ctx context.Context, m wire.Message) (wire.Answer, broker.Position, error)
-}
-
-// Source is an authorised subscription.
-type Source struct {
-	Query *livequery.Query
-	// Release pays the query back.
-	Release func()
-	// Load reads the rows that the caller may see, from a database that holds at least what the log holds up to a
-	// position. The error may be a *TooMany. Nil for a channel.
-	Load func(ctx context.Context, after broker.Position) (Loaded, error)
-	// Prepare gives a window that other subscriptions have not loaded its rows, for one that resumes. Nil for other queries.
-	Prepare func(ctx context.Context) error
-	// Edge is the place up to which a client that resumes holds every row of a window; nil when it holds all.
-	Edge where.Row
-}
-
-// Loaded is what a list returned.
-type Loaded struct {
-	// At is the position that the database had reached.
-	At broker.Position
-	// Listing has the members that only a list knows.
-	Listing wire.Listing
-	Keys    []string
-	// Edge is the place up to which the rows of a window are all rows; nil when no row is beyond.
-	Edge where.Row
-}
-
-// TooMany says that more rows match a subscription than a list may have: it must become a window of so many.
-type TooMany struct{ Limit int }
-
-// Error says so.
-func (e *TooMany) Error() string { return fmt.Sprintf("more than %d rows match", e.Limit) }
-
-// Log is the hub's view of the log.
-type Log interface {
-	// Ready waits until the hub follows the log.
-	Ready(ctx context.Context) error
-	// Position is that up to which entries were matched; what they mean is with the shards, or about to be.
-	Position() broker.Position
-	// Wait returns when the shards have everything up to p.
-	Wait(ctx context.Context, p broker.Position) error
-	// Window returns entries after p from memory, and whether memory reaches back to it.
-	Window(p broker.Position, limit int) ([]*livequery.Entry, bool)
-	// Read returns entries after p, from memory or the broker, at least one unless p is Position or later. The error
-	// wraps broker.ErrExpired when they are gone.
-	Read(ctx context.Context, p broker.Position, limit int, old *livequery.Backfill) ([]*livequery.Entry, error)
-	// Beyond reports whether p lies after the end of the log.
-	Beyond(ctx context.Context, p broker.Position) (bool, error)
-	// Settle runs f between two batches of the log: streams and history are as of the position, and what f asks of a shard comes
-	// behind everything up to it. F must not wait.
-	Settle(f func(at broker.Position) *livequery.Delivery)
-}
-
-// Env is what the sessions of a hub share.
-type Env struct {
-	App    App
-	Log    Log
-	Logger *slog.Logger
-	// Watch is told what happens; nil when nobody watches.
-	Watch *observe.Watch
-	// Queued is what all sessions hold for their clients, in bytes: data, snapshots and answers, in queues and on their way. A frame that
-	// several sessions share counts for each. Budget is what bounds it; nil for no bound.
-	Queued atomic.Int64
-	Budget *Budget
-	// Subscriptions counts those of all sessions, and Parked the polls that wait for something to say.
-	Subscriptions, Parked atomic.Int64
-	// MaxQueueBytes bounds what waits in a session's queue.
-	MaxQueueBytes int
-	// MaxSubscriptions bounds the subscriptions of a session.
-	MaxSubscriptions int
-	// MaxMessageBytes is what a message that is too large is told.
-	MaxMessageBytes int64
-	// MaxBatch bounds the messages that come together, besides subscriptions, MaxDepth how deep they are nested.
-	MaxBatch, MaxDepth int
-	// Refresh renews what a session's context holds, before its rights are evaluated anew; nil when there is nothing to renew.
-	Refresh func(ctx context.Context) (context.Context, error)
-	// Running counts the goroutines of sessions.
-	Running *sync.WaitGroup
-}
-
-// unanswered is how many messages of one session are worked on at once; further ones wait.
-const unanswered = 16
 
 // Session is one connected client. It implements transport.Session.
 type Session struct {
@@ -126,30 +31,49 @@ type Session struct {
 	Messages, Subscribes Allowance
 	Whole                bool
 
+	// Stays says that the client is on a stream: while the broker is away at the hub's start, its subscriptions wait for it, and what it
+	// sends besides is answered. It is set before the first message is handled.
+	Stays bool
+
+	// Dialect is the other protocol that the session speaks, nil for this module's own. It is set before the first message is handled.
+	Dialect *Dialect
+
 	env    *Env
 	shard  *Shard
 	id     string
 	ctx    context.Context
 	cancel context.CancelFunc
-	slots  chan struct{} // of messages that are worked on
-	loads  chan struct{} // of subscriptions that load anew
-	wake   chan struct{}
 
-	mu    sync.Mutex
+	mu   sync.Mutex
+	wake chan struct{} // for who waits in Next or Poll; nil while nobody can
+	// parked is the connection that the shard offers what is queued; nil while somebody comes for it. Offering says that the shard is at it, and
+	// touched that it will come to the session at the end of its turn. Abandoned says that nobody takes anything any more. Streams says that a
+	// transport takes frames again and again, by Next, beside what is received; left, that the client was asked to leave; signedOut, that its caller
+	// may not be here any more. They stand together because a session of more than 512 bytes would take 576.
+	parked                                                         transport.Parked
+	offering, touched, abandoned, streams, closed, left, signedOut bool
+
 	queue []item
+	few   [2]item // where the queue is while it is short
+	// snapshots is how many are queued. Round grows when the queue is taken: what a subscription queued in another is not queued any more.
+	snapshots int
+	round     uint64
+	// lagging is how many subscriptions can be read on.
+	lagging int
 	// bytes is what the session holds for its client: in the queue, of which data is what can be dropped, and inFlight, which the
-	// transport has taken and is sending.
-	bytes, data, inFlight int
-	// streams says that a transport takes frames again and again, by Next, beside what is received.
-	streams bool
-	freed   chan struct{}  // closed when room was made; nil when nobody waits for it
-	oldest  observe.Moment // of the entries whose frames were taken and not yet told of
-	subs    map[int64]*subscription
-	busy    int // messages and subscriptions without an answer
-	closed  bool
-	left    bool                   // the client was asked to leave
-	reason  *transport.ClosedError // why it was sent away, nil when it was not
-	rights  rights
+	// transport has taken and is sending. Counted is how much of it the sum of all sessions knows.
+	bytes, data, inFlight, counted int
+	// freed is closed when room was made; nil when nobody waits for it.
+	freed chan struct{}
+	// Followed is when the hub followed the oldest entry of which something is queued; oldest, that of what was taken last.
+	followed, oldest observe.Moment
+	subs             subscriptions
+	slots            line // of messages that are worked on
+	loads            line // of subscriptions that load anew
+	busy             int  // messages and subscriptions without an answer
+
+	reason *transport.ClosedError // why it was sent away, nil when it was not
+	rights rights
 	// silence ends a session of which nothing is heard; nil when something was.
 	silence *time.Timer
 	// lastCall is closed when the newest call is answered.
@@ -164,8 +88,7 @@ var _ transport.Session = (*Session)(nil)
 func New(ctx context.Context, env *Env, shard *Shard, onClose func()) *Session {
 	s := &Session{
 		env: env, shard: shard, id: rand.Text(),
-		slots: make(chan struct{}, unanswered), loads: make(chan struct{}, unanswered), wake: make(chan struct{}, 1),
-		subs: map[int64]*subscription{}, lastCall: noWait, onClose: onClose,
+		round: 1, lastCall: noWait, onClose: onClose,
 	}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return s
@@ -240,18 +163,13 @@ func (s *Session) work(ctx context.Context, m wire.Message, f func()) error {
 	s.mu.Lock()
 	s.busy++
 	s.mu.Unlock()
-	select {
-	case s.slots <- struct{}{}:
-	case <-ctx.Done():
+	if err := s.enter(ctx, &s.slots); err != nil {
 		s.answered()
-		return ctx.Err()
-	case <-s.ctx.Done():
-		s.answered()
-		return transport.ErrClosed
+		return err
 	}
 	before, done, open := s.turn(m)
 	if !open {
-		<-s.slots
+		s.exit(&s.slots)
 		s.answered()
 		return transport.ErrClosed
 	}
@@ -261,15 +179,14 @@ func (s *Session) work(ctx context.Context, m wire.Message, f func()) error {
 			if p := recover(); p != nil {
 				s.push(item{frame: s.refusal(m.ID, s.problem(s.panicked(p), m))})
 			}
-			close(done)
-			<-s.slots
+			s.done(done)
+			s.exit(&s.slots)
 			s.answered()
 		}()
-		select {
-		case <-before:
-		case <-s.ctx.Done():
+		if !s.outlast(before) {
 			return
 		}
+		s.label(m.Router)
 		if s.room(s.ctx, s.env.MaxQueueBytes) == nil {
 			f()
 		}
@@ -295,20 +212,30 @@ func (s *Session) turn(m wire.Message) (before <-chan struct{}, done chan struct
 	return before, done, true
 }
 
+// done closes what turn returned, and does not keep it.
+func (s *Session) done(done chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lastCall == done {
+		s.lastCall = noWait
+	}
+	close(done)
+}
+
 // noWait is closed.
 var noWait = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
 // answered counts a message as answered.
 func (s *Session) answered() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.busy--
-	s.mu.Unlock()
 	s.signal()
 }
 
 // call runs a verb or a publish. Its answer comes behind the changes that it caused.
 func (s *Session) call(m wire.Message) {
-	answer, at, err := s.env.App.Call(s.caller(), m)
+	answer, at, err := s.app().Call(s.caller(), m)
 	if err != nil {
 		s.push(item{frame: s.refusal(m.ID, s.problem(err, m))})
 		return
@@ -323,113 +250,6 @@ func (s *Session) call(m wire.Message) {
 	if !s.shard.call(s.ctx, func() { s.push(item{frame: frame}) }) {
 		s.push(item{frame: frame}) // the hub is gone, or the session
 	}
-}
-
-// Close ends the session. Whoever calls it takes nothing any more.
-func (s *Session) Close() {
-	s.finishWith(nil, nil, gone)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.queue, s.data, s.inFlight = nil, 0, 0
-	s.hold(-s.bytes)
-}
-
-// Finish ends the session with a last frame, which asks the client to connect again.
-func (s *Session) Finish(last *transport.Frame) { s.finishWith(nil, last, reconnect) }
-
-// Leave asks the client of a stream to connect again after a while. The session goes on, until Gone, so that the client can let the new
-// connection overlap with this one.
-func (s *Session) Leave(after time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.streams && !s.closed { // the answer to a round would tell it to come again at once
-		s.left = true
-		s.append(item{frame: wire.Reconnect(after.Milliseconds(), nil)})
-	}
-}
-
-// Gone ends the session of a client that was asked to leave.
-func (s *Session) Gone() {
-	s.mu.Lock()
-	told := s.left
-	s.mu.Unlock()
-	if told {
-		s.Finish(nil)
-	} else {
-		s.Finish(wire.Reconnect(0, nil))
-	}
-}
-
-// Expel ends the session because of what its client did, or did not do, and asks it to come back after a while. Of one that does not
-// take what waits for it, or for which there is no memory, nothing else is sent any more.
-func (s *Session) Expel(p *wire.Problem, after time.Duration) {
-	s.finishWith(func() {
-		if s.reason = (&transport.ClosedError{Status: closeStatus(p), Code: p.Code}); s.reason.Status == tryAgainLater {
-			s.drop(func(item) bool { return true })
-		}
-	}, wire.Reconnect(after.Milliseconds(), p), p.Label())
-}
-
-// The statuses with which a WebSocket is closed for a problem.
-const (
-	policyViolation = 1008
-	tryAgainLater   = 1013
-)
-
-// closeStatus is the status with which a WebSocket is closed for a problem.
-func closeStatus(p *wire.Problem) int {
-	switch p.Code {
-	case "too_slow", "overloaded":
-		return tryAgainLater
-	}
-	return policyViolation
-}
-
-// closedError is what a transport is told once it has the last frame. The session's lock is held.
-func (s *Session) closedError() error {
-	if s.reason != nil {
-		return s.reason
-	}
-	return transport.ErrClosed
-}
-
-// Why a session ends when there is no problem.
-const (
-	gone      = "gone"      // the client is, or was answered
-	reconnect = "reconnect" // the hub goes
-)
-
-// finishWith ends the session for a reason, as it is counted; before says the last words to its subscriptions, under the lock.
-func (s *Session) finishWith(before func(), last *transport.Frame, why string) {
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return
-	}
-	if before != nil {
-		before()
-	}
-	if last != nil {
-		s.append(item{frame: last})
-	}
-	s.closed = true
-	if s.env.Budget != nil {
-		s.env.Budget.leaving.Add(int64(s.bytes))
-	}
-	if s.silence != nil {
-		s.silence.Stop()
-	}
-	subs := s.subs
-	s.subs = nil
-	s.env.Subscriptions.Add(int64(-len(subs)))
-	for _, sub := range subs {
-		s.end(sub)
-	}
-	s.mu.Unlock()
-	s.cancel()
-	s.signal()
-	s.onClose()
-	s.env.Watch.Count(observe.ClosedSessions, why, 1)
 }
 
 // Tell queues a frame that belongs to no subscription.

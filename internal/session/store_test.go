@@ -34,11 +34,13 @@ func (r thing) fields() record.Fields {
 // flaky is a broker that can be made to fail.
 type flaky struct {
 	*memory.Broker
-	mu     sync.Mutex
-	broken error
-	mute   bool                             // nothing can be followed, though everything else works
-	under  map[*context.CancelFunc]struct{} // the calls of Follow that are under way
-	reads  atomic.Int64
+	lines   *lines // the log in its place, unless nil
+	mu      sync.Mutex
+	broken  error
+	mute    bool                             // nothing can be followed, though everything else works
+	stumble int                              // so many readings of old history from now one fails
+	under   map[*context.CancelFunc]struct{} // the calls of Follow that are under way
+	reads   atomic.Int64
 }
 
 // fail makes every call fail, and cuts those that are under way; nil heals it.
@@ -69,18 +71,25 @@ func (b *flaky) state() error {
 	return b.broken
 }
 
+func (b *flaky) log() broker.Broker {
+	if b.lines != nil {
+		return b.lines
+	}
+	return b.Broker
+}
+
 func (b *flaky) Append(ctx context.Context, data []byte) (broker.Position, error) {
 	if err := b.state(); err != nil {
 		return broker.Position{}, err
 	}
-	return b.Broker.Append(ctx, data)
+	return b.log().Append(ctx, data)
 }
 
 func (b *flaky) Head(ctx context.Context) (broker.Position, error) {
 	if err := b.state(); err != nil {
 		return broker.Position{}, err
 	}
-	return b.Broker.Head(ctx)
+	return b.log().Head(ctx)
 }
 
 func (b *flaky) Follow(ctx context.Context, after broker.Position, deliver func([]broker.Entry) error) error {
@@ -92,6 +101,12 @@ func (b *flaky) Follow(ctx context.Context, after broker.Position, deliver func(
 		defer b.mu.Unlock()
 		return cmp.Or(b.broken, errBroken)
 	}
+	if _, reads := ctx.Deadline(); reads && b.stumble > 0 { // what a hub follows has no deadline
+		if b.stumble--; b.stumble == 0 {
+			defer b.mu.Unlock()
+			return errBroken
+		}
+	}
 	if b.under == nil {
 		b.under = map[*context.CancelFunc]struct{}{}
 	}
@@ -102,7 +117,7 @@ func (b *flaky) Follow(ctx context.Context, after broker.Position, deliver func(
 		defer b.mu.Unlock()
 		delete(b.under, &cancel)
 	}()
-	err := b.Broker.Follow(following, after, deliver)
+	err := b.log().Follow(following, after, deliver)
 	if ctx.Err() == nil && following.Err() != nil {
 		return cmp.Or(b.state(), errBroken)
 	}

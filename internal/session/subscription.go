@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/internal/livequery"
@@ -23,50 +24,71 @@ const (
 	ended
 )
 
-// subscription is one session's interest in a query. The session's lock guards it.
+// subscription is one session's interest in a query. The session's lock guards it. There may be a million, most of which are live and long past
+// their beginning: what only the others need is its way.
 type subscription struct {
 	session *Session
-	message wire.Message
-	state   state
 	query   *livequery.Query
 	release func()
-	slot    int
-	// name is how data messages name the query, towards this session.
-	name string
+	*way    // nil for one that has arrived: it is live, and its client has its answer
+	*bounds // nil unless the query is a window or a count
+	// ask is what the client asked for, known when it has arrived; origin, who wants to know of its end, nil for nobody.
+	ask    *wire.Ask
+	origin *wire.Origin
+	id     int64
+	// name is how data messages name the query, towards this session: usually the query's own ID. Nil before there is a query.
+	name *string
+	// position is that up to which everything is queued. When data is queued, from is that up to which everything was before.
+	position, from broker.Position
+	// queuedIn is the round of the session in which data was queued for it.
+	queuedIn uint64
+	// began is when it was last given a snapshot or its cursor was taken: what the hub followed before kept nobody waiting.
+	began observe.Moment
+	// round counts the changes of state, so that work that was begun in one is not ended in another.
+	round uint32
+	slot  int32 // see livequery.Member
+	// doubted says that it alone is to be rechecked, and was not yet. It is set by any goroutine.
+	doubted atomic.Bool
+	state   state
+	// over says that it ended, though its shard may not know yet.
+	over bool
 	// paid says that its client was charged for being answered from the beginning.
 	paid bool
 	// answered says that the client was given a snapshot or its cursor was taken.
 	answered bool
-	// asked is how the client asked for it, and load what it is loading for, or loaded for last.
-	asked, load load
 	// resumed says that all that the client holds it holds by rights that this session never saw, and no tag tells that they are these.
 	resumed bool
 	// unsent says that its snapshot is in the queue; delivered, that an answer is past recall.
 	unsent, delivered bool
-	// position is that up to which everything is queued. When data is queued, from is that up to which everything was before.
-	position, from broker.Position
-	queued         bool
-	// edge is the place in a window's order up to which the client holds every row, nil when it holds all, while told is zero. Told is how
-	// many things a window's members were told with the last frame that the client took as one of them; from the first on, only the
-	// client knows up to where it holds every row. counted is the position of the count that was told last.
-	edge    where.Row
-	told    uint64
-	counted broker.Position
+	// unsure says that it may hold rows by states that this hub never saw.
+	unsure bool
+	// paused says that the log could not be read, and that it is too early to try again.
+	paused bool
+}
+
+// way is what a subscription needs until it is where its client is.
+type way struct {
+	message wire.Message
+	// asked is how the client asked for it, and load what it is loading for, or loaded for last.
+	asked, load load
 	// missed is what a member that is behind has read and was not told; nil when there is none.
 	missed *missed
 	// held are the keys of all rows that the subscription may hold, known while it catches up from its own snapshot.
 	held map[string]struct{}
-	// unsure says that it may hold rows by states that this hub never saw.
-	unsure bool
 	// old resolves entries that this hub no longer holds in memory; backlog are entries that were read and not told.
 	old     *livequery.Backfill
 	backlog []*livequery.Entry
-	// paused says that the log could not be read, and that it is too early to try again.
-	paused bool
-	// began is when it was last given a snapshot or its cursor was taken: what the hub followed before kept nobody waiting.
-	began observe.Moment
-	// round counts the changes of state, so that work that was begun in one is not ended in another.
-	round uint
+}
+
+// bounds is what a client knows of what a query's members share.
+type bounds struct {
+	// edge is the place in a window's order up to which the client holds every row, nil when it holds all, while told is zero. Told is how
+	// many things a window's members were told with the last frame that the client took as one of them; from the first on, only the
+	// client knows up to where it holds every row. Telling is what told will be when what is queued is taken.
+	edge          where.Row
+	told, telling uint64
+	// counted is the position of the count that was told last.
+	counted broker.Position
 }
 
 // subscribe takes a subscription under its id; it returns the work that is left, nil when it was refused.
@@ -78,21 +100,71 @@ func (s *Session) subscribe(m wire.Message) func() {
 	case s.closed:
 		return nil
 	case problem != nil:
-	case s.subs[m.ID] != nil:
+	case s.subs.of(m.ID) != nil:
 		problem = wire.NewProblem(http.StatusConflict, "id_in_use", fmt.Sprintf("subscription %d exists: unsubscribe it first", m.ID))
-	case len(s.subs) >= s.env.MaxSubscriptions:
+	case len(s.subs) >= s.maxSubscriptions():
 		problem = wire.NewProblem(http.StatusTooManyRequests, "too_many_subscriptions",
-			fmt.Sprintf("a session may have %d subscriptions", s.env.MaxSubscriptions))
+			fmt.Sprintf("a session may have %d subscriptions", s.maxSubscriptions()))
 	}
 	if problem != nil {
 		s.append(item{frame: s.refusal(m.ID, problem)})
 		return nil
 	}
-	sub := &subscription{session: s, message: m, asked: load{after: after, resume: resume}}
-	sub.load = sub.asked
-	s.subs[m.ID] = sub
+	sub := &subscription{session: s, id: m.ID}
+	if m.Presence != nil {
+		sub.origin = &wire.Origin{Stays: s.Stays, Again: sub.again}
+	}
+	m.Origin = sub.origin
+	asked := load{after: after, resume: resume}
+	sub.way = &way{message: m, asked: asked, load: asked}
+	s.subs.add(sub)
 	s.env.Subscriptions.Add(1)
-	return func() { s.start(sub, 0, after, resume, "") } // after is zero, which Wait takes for reached, without a cursor
+	start := func() { s.start(sub, 0, after, resume, "") } // after is zero, which Wait takes for reached, without a cursor
+	if s.Stays && s.env.Log.Position().IsZero() {
+		// It may be long until the hub follows the log, and the client may want to say something else.
+		s.spawn(func() {
+			if s.ready() == nil {
+				s.inTurn(sub, 0, start)
+			}
+		})
+		return nil
+	}
+	return start
+}
+
+// says returns the message that asked for the subscription, as far as it still counts. The session's lock is held.
+func (sub *subscription) says() wire.Message {
+	if sub.way != nil {
+		return sub.message
+	}
+	return sub.ask.Message(sub.id, sub.origin)
+}
+
+// message returns what a subscription says, for who does not hold the lock.
+func (s *Session) message(sub *subscription) wire.Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return sub.says()
+}
+
+// arrive lets go of the way of a subscription that is at its end. The session's lock is held.
+func (sub *subscription) arrive() {
+	if sub.way == nil || sub.state != live || !sub.delivered || sub.unsent {
+		return
+	}
+	known := sub.query.Asked.Load()
+	sub.ask = wire.AskOf(&sub.message, known)
+	if known == nil && sub.ask.Shared() {
+		sub.query.Asked.Store(sub.ask)
+	}
+	sub.way = nil
+}
+
+// depart gives a subscription that has arrived a way again. The session's lock is held.
+func (sub *subscription) depart() {
+	if sub.way == nil {
+		sub.way = &way{message: sub.says()}
+	}
 }
 
 // beUnsure notes that the subscription may hold rows by states that this hub never saw. The session's lock is held.
@@ -106,19 +178,23 @@ func (sub *subscription) beUnsure() {
 // nameFor returns the name of a query for one of the session's subscriptions. Data that carries a name is for every
 // subscription that was told the name, and they must be in one place then: so a second one of the same query, which
 // catches up while the first is live, calls it by another name.
-func (s *Session) nameFor(sub *subscription, query string) string {
+func (s *Session) nameFor(sub *subscription, q *livequery.Query) *string {
 	for _, other := range s.subs {
-		if other != sub && other.name == query {
-			return query + "." + strconv.FormatInt(sub.message.ID, 36)
+		if other != sub && other.name != nil && *other.name == q.ID {
+			name := q.ID + "." + strconv.FormatInt(sub.id, 36)
+			return &name
 		}
 	}
-	return query
+	return &q.ID
 }
 
 // forget drops what was read for the subscription and not told, and ends what is under way for it.
 func (sub *subscription) forget() {
 	sub.round++
-	sub.old, sub.backlog, sub.missed, sub.paused = nil, nil, nil, false
+	if sub.way != nil {
+		sub.old, sub.backlog, sub.missed = nil, nil, nil
+	}
+	sub.pause(false)
 }
 
 // reload sends a subscription back to the beginning: its rights are evaluated anew and its rows are read anew, as they are
@@ -131,21 +207,34 @@ func (sub *subscription) reload(reason string, after broker.Position) {
 func (sub *subscription) begin(l load) {
 	s := sub.session
 	s.detach(sub)
-	sub.state, sub.load = loading, l
+	sub.become(loading)
+	sub.load = l
 	sub.forget()
 	sub.held = nil
-	round := sub.round
+	round, router := sub.round, sub.message.Router
 	s.spawn(func() {
-		select {
-		case s.loads <- struct{}{}:
-			defer func() { <-s.loads }()
-		case <-s.ctx.Done():
-			return
-		}
-		if s.room(s.ctx, s.env.MaxQueueBytes) == nil {
-			s.start(sub, round, l.after, l.resume, l.reason)
-		}
+		s.label(router)
+		s.inTurn(sub, round, func() { s.start(sub, round, l.after, l.resume, l.reason) })
 	})
+}
+
+// inTurn runs f, which loads a subscription, as soon as fewer than the permitted number are loading, and there is room for what comes of
+// it, unless it is not wanted any more.
+func (s *Session) inTurn(sub *subscription, round uint32, f func()) {
+	if s.enter(s.ctx, &s.loads) != nil {
+		return
+	}
+	defer s.exit(&s.loads)
+	if s.room(s.ctx, s.env.MaxQueueBytes) == nil && sub.wants(round) {
+		f()
+	}
+}
+
+// wants reports whether a load that was begun in a round is still to be done.
+func (sub *subscription) wants(round uint32) bool {
+	sub.session.mu.Lock()
+	defer sub.session.mu.Unlock()
+	return sub.state == loading && sub.round == round
 }
 
 // spawn runs f, which a poll waits for, on a goroutine of its own. The session's lock is held.
@@ -177,42 +266,49 @@ func (s *Session) detach(sub *subscription) {
 }
 
 // refuse ends a subscription that could not be authorised or loaded.
-func (s *Session) refuse(sub *subscription, round uint, err error) {
-	problem := s.problem(err, sub.message)
+func (s *Session) refuse(sub *subscription, round uint32, err error) {
+	problem := s.problem(err, s.message(sub))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if sub.state != loading && sub.state != checking || sub.round != round || s.closed {
 		return
 	}
 	s.detach(sub)
-	sub.state = ended
-	delete(s.subs, sub.message.ID)
+	sub.become(ended)
+	s.subs.remove(sub)
 	s.env.Subscriptions.Add(-1)
 	s.append(item{frame: sub.lastWord(problem)})
+	how := wire.Refused
+	if problem.Status >= http.StatusInternalServerError || problem.Status == http.StatusTooManyRequests { // nobody says that he may not
+		how = wire.Lost
+	}
+	sub.origin.End(how)
 }
 
 // unsubscribe ends a subscription at the client's wish.
 func (s *Session) unsubscribe(m wire.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sub := s.subs[m.ID]
+	sub := s.subs.of(m.ID)
 	if sub == nil {
 		if !s.closed {
 			s.append(item{frame: s.refusal(m.ID, wire.NewProblem(http.StatusNotFound, "not_found", "no such subscription"))})
 		}
 		return
 	}
-	delete(s.subs, m.ID)
+	s.subs.remove(sub)
 	s.env.Subscriptions.Add(-1)
-	s.end(sub)
+	s.end(sub, wire.Unsubscribed)
 	s.append(item{frame: wire.Result(m.ID, wire.Answer{})})
 }
 
 // end takes a subscription out. The lock is held; what belongs to the shard is done there.
-func (s *Session) end(sub *subscription) {
+func (s *Session) end(sub *subscription, how wire.End) {
+	sub.origin.End(how)
+	sub.over = true
 	if sub.state != live {
 		s.detach(sub)
-		sub.state = ended
+		sub.become(ended)
 		return
 	}
 	s.shard.Do(func() {
@@ -221,28 +317,39 @@ func (s *Session) end(sub *subscription) {
 		if sub.state == live {
 			s.detach(sub)
 		}
-		sub.state = ended
+		sub.become(ended)
 	})
 }
 
 // Slot is the subscription's place among its query's members.
-func (sub *subscription) Slot() *int { return &sub.slot }
+func (sub *subscription) Slot() *int32 { return &sub.slot }
 
-// Deliver takes what an entry means to the query. It runs on the shard's goroutine.
-func (sub *subscription) Deliver(d *livequery.Delivery) {
+// Deliver takes what entries mean to the query, in order. It runs on the shard's goroutine. A parked connection is offered what is queued before
+// it is too much: the client may be as fast as anybody.
+func (sub *subscription) Deliver(run []*livequery.Delivery) {
 	s := sub.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if sub.state != live || s.subs[sub.message.ID] != sub || !sub.lacks(d) {
-		return
-	}
-	before := sub.position
-	if s.shard.upto.After(before) { // it was quiet for long, and history may not reach back to what it was told last
-		before = s.shard.upto
-	}
-	sub.tell(d, before)
-	if s.full(s.env.MaxQueueBytes) {
-		s.overflow()
+	for _, d := range run {
+		if s.parked != nil && s.full(s.env.MaxQueueBytes/2) {
+			s.mu.Unlock()
+			s.offer()
+			s.mu.Lock()
+		}
+		if sub.state != live || sub.over {
+			return
+		}
+		if !sub.lacks(d) {
+			continue
+		}
+		before := sub.position
+		if s.shard.upto.After(before) { // it was quiet for long, and history may not reach back to what it was told last
+			before = s.shard.upto
+		}
+		sub.tell(d, before)
+		if s.full(s.env.MaxQueueBytes) {
+			s.overflow()
+		}
 	}
 }
 
@@ -261,15 +368,8 @@ func (sub *subscription) tell(d *livequery.Delivery, before broker.Position) boo
 		return false
 	}
 	if !d.Empty() {
-		if !sub.queued {
-			sub.queued, sub.from = true, before
-		}
-		i := item{frame: d.Frame(sub.name), data: sub, told: d.Told}
-		if d.Followed >= sub.began {
-			i.followed = d.Followed
-		}
-		sub.session.append(i)
-		if sub.held != nil {
+		sub.queue(d, before)
+		if sub.way != nil && sub.held != nil {
 			d.Keys(func(key string) { sub.held[key] = struct{}{} })
 		}
 	}
@@ -278,6 +378,64 @@ func (sub *subscription) tell(d *livequery.Delivery, before broker.Position) boo
 		return true
 	}
 	sub.position = d.Position
+	return true
+}
+
+// queue queues what a delivery says. The session's lock is held.
+func (sub *subscription) queue(d *livequery.Delivery, before broker.Position) {
+	s := sub.session
+	if s.Dialect != nil {
+		s.translateDelivery(sub, d, before)
+		return
+	}
+	sub.note(d, before)
+	s.append(item{frame: d.Frame(*sub.name), sub: sub, kind: data})
+}
+
+// note notes that data is about to be queued for the subscription. The session's lock is held.
+func (sub *subscription) note(d *livequery.Delivery, before broker.Position) {
+	s := sub.session
+	if !sub.queued() {
+		sub.from = before
+		sub.settle()
+		sub.queuedIn = s.round
+	}
+	if d.Told > 0 {
+		sub.telling = d.Told
+	}
+	if d.Followed != 0 && d.Followed >= sub.began && (s.followed == 0 || d.Followed < s.followed) {
+		s.followed = d.Followed
+	}
+}
+
+// queued reports whether data of the subscription is queued. The session's lock is held.
+func (sub *subscription) queued() bool { return sub.queuedIn == sub.session.round }
+
+// settle notes what was told by what is not queued any more. The session's lock is held.
+func (sub *subscription) settle() {
+	if sub.bounds != nil && sub.telling > 0 && !sub.queued() {
+		sub.told, sub.telling = sub.telling, 0
+	}
+}
+
+// taken notes that the transport has taken the subscription's snapshot. The session's lock is held.
+func (sub *subscription) taken() {
+	sub.unsent, sub.delivered = false, true
+	if sub.bounds != nil {
+		sub.told = 0
+	}
+	sub.arrive()
+}
+
+// unqueue takes note that what was queued of its data was dropped, and reports whether any was. The session's lock is held.
+func (sub *subscription) unqueue() bool {
+	if !sub.queued() {
+		return false
+	}
+	sub.queuedIn, sub.position = 0, sub.from
+	if sub.bounds != nil {
+		sub.telling, sub.counted = 0, broker.Position{}
+	}
 	return true
 }
 

@@ -33,7 +33,7 @@ func (h windowed) Subscribe(_ context.Context, m wire.Message) (session.Source, 
 	q := h.stream.Acquire(livequery.Spec{Predicate: p, Order: order, Limit: m.Limit}, h.engine.Position)
 	source := session.Source{
 		Query: q, Release: func() { h.stream.Release(q) },
-		Load: func(context.Context, broker.Position) (session.Loaded, error) { return h.first(q, p, m.Limit) },
+		Load: func(context.Context, broker.Position, bool) (session.Loaded, error) { return h.first(q, p, m.Limit) },
 		Prepare: func(context.Context) error {
 			if h.stream.Loaded(q) {
 				return nil

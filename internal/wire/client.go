@@ -15,17 +15,19 @@ import (
 
 // Message is what a client sends: one of the types below, with the members that the type has.
 type Message struct {
-	Type     string          `json:"type"`
-	ID       int64           `json:"id"`
-	Router   string          `json:"router"`
-	Channel  string          `json:"channel"`
-	Where    json.RawMessage `json:"where"`
-	Order    string          `json:"order"`
-	Cursor   string          `json:"cursor"`
-	Verb     string          `json:"verb"`
-	Key      string          `json:"key"`
-	Version  json.RawMessage `json:"version"`
-	Data     json.RawMessage `json:"data"`
+	Type    string          `json:"type"`
+	ID      int64           `json:"id"`
+	Router  string          `json:"router"`
+	Channel string          `json:"channel"`
+	Where   json.RawMessage `json:"where"`
+	Order   string          `json:"order"`
+	Cursor  string          `json:"cursor"`
+	Verb    string          `json:"verb"`
+	Key     string          `json:"key"`
+	Version json.RawMessage `json:"version"`
+	Data    json.RawMessage `json:"data"`
+	// Base, of an update, holds the values that the writer saw of the fields that he writes: they make it a merge.
+	Base     json.RawMessage `json:"base"`
 	Mutation string          `json:"mutation"`
 	Retry    string          `json:"retry"`
 	// Include names relations that the answer is to tell of.
@@ -37,11 +39,16 @@ type Message struct {
 	Count bool              `json:"count"`
 	// Tag, with a cursor, names the rows that the client was sent before: if it may see others now, it is told all.
 	Tag string `json:"tag"`
+	// Presence asks who is at the object of Key, at those of Keys, or on the channel.
+	Presence *Presence `json:"presence"`
+	Keys     []string  `json:"keys"`
 
 	// Capped says that the limit is not the client's but the router's, because more rows matched than it lists.
 	Capped bool `json:"-"`
 	// Params is the filter of a request whose URL names the router, in place of Where: its values are text.
 	Params url.Values `json:"-"`
+	// Origin is the subscription that the message asked for; nil for other messages.
+	Origin *Origin `json:"-"`
 }
 
 // The types of a client's messages.
@@ -96,7 +103,13 @@ func (m *Message) check() *Problem {
 		if m.Count {
 			allowed = " router where count cursor tag "
 		}
-		if m.Channel != "" {
+		switch {
+		case m.Presence != nil:
+			allowed = " router channel key keys presence order limit bound count cursor tag "
+			if m.Channel != "" {
+				allowed = " channel presence order limit bound count cursor tag "
+			}
+		case m.Channel != "":
 			allowed = " channel cursor "
 		}
 		if m.Router == "" && m.Channel == "" {
@@ -114,8 +127,11 @@ func (m *Message) check() *Problem {
 		if m.Router == "" || m.Verb == "" {
 			return malformed("call: want a router and a verb")
 		}
-		if m.Verb == "list" {
+		switch m.Verb {
+		case "list":
 			allowed += "include "
+		case "update":
+			allowed += "base "
 		}
 	case Explain: // whether it exists, and what it needs, is the hub's affair
 		allowed = " router where key "
@@ -128,7 +144,8 @@ func (m *Message) check() *Problem {
 		"router": m.Router != "", "channel": m.Channel != "", "where": m.Where != nil, "order": m.Order != "",
 		"cursor": m.Cursor != "", "verb": m.Verb != "", "key": m.Key != "", "version": m.Version != nil,
 		"data": m.Data != nil, "mutation": m.Mutation != "", "include": m.Include != nil, "retry": m.Retry != "",
-		"tag": m.Tag != "", "limit": m.Limit != 0, "bound": m.Bound != nil, "count": m.Count,
+		"presence": m.Presence != nil, "keys": m.Keys != nil, "tag": m.Tag != "", "limit": m.Limit != 0, "bound": m.Bound != nil, "count": m.Count,
+		"base": m.Base != nil,
 	} {
 		if set && !strings.Contains(allowed, " "+name+" ") {
 			return malformed(fmt.Sprintf("%s has no member %q here", m.Type, name))
@@ -139,6 +156,11 @@ func (m *Message) check() *Problem {
 	}
 	if m.Bound != nil && (m.Cursor == "" || m.Limit == 0) {
 		return malformed("bound: it goes with a cursor and a limit").Field("bound", "goes with a cursor and a limit")
+	}
+	if m.Presence != nil {
+		if p := m.checkPresence(); p != nil {
+			return p
+		}
 	}
 	if len(m.Mutation) > 64 {
 		return malformed("mutation: want a UUID").Field("mutation", "want a UUID")
@@ -171,7 +193,10 @@ func position(member, cursor string) (broker.Position, bool, *Problem) {
 }
 
 // exact refuses what encoding/json lets pass: members in another case, and members that come twice.
-func exact(line []byte) *Problem {
+func exact(line []byte) *Problem { return exactly(line, names) }
+
+// exactly refuses members that are none of the names.
+func exactly(line []byte, names string) *Problem {
 	d := json.NewDecoder(bytes.NewReader(line))
 	if brace, _ := d.Token(); brace != json.Delim('{') {
 		return malformed("want a JSON object")
@@ -196,7 +221,7 @@ func exact(line []byte) *Problem {
 }
 
 // names are the members that a message can have.
-const names = " tag type id router channel where order limit bound count cursor verb key version data mutation include retry "
+const names = " tag type id router channel where order limit bound count cursor verb key version data base mutation include retry presence keys "
 
 func malformed(detail string) *Problem {
 	return NewProblem(http.StatusBadRequest, "malformed_message", detail)

@@ -7,7 +7,7 @@ var codes = []string{
 	"malformed_message", "unknown_type", "unsupported_protocol", "id_in_use", "unknown_router", "unknown_verb", "unknown_field",
 	"field_not_filterable", "field_not_writable", "unknown_operator", "invalid_value", "malformed_filter", "filter_too_large",
 	"malformed_order", "limit_too_large", "unknown_relation", "malformed_cursor", "invalid_key", "not_found", "version_required",
-	"invalid_version", "conflict", "invalid", "bulk_too_large", "mutation_reused", "unknown_outcome", "signed_out", "forbidden",
+	"invalid_version", "conflict", "locked", "invalid", "bulk_too_large", "mutation_reused", "unknown_outcome", "signed_out", "forbidden",
 	"forbidden_origin", "message_too_large", "too_many_subscriptions", "method_not_allowed", "unsupported_media_type", "unavailable",
 	"not_acceptable", "internal",
 	"rate_limited", "too_many_sessions", "batch_too_large", "too_slow", "no_message", "overloaded", "message_too_deep", "url_too_long",

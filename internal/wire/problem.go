@@ -18,8 +18,18 @@ type Problem struct {
 	Errors map[string][]string `json:"errors,omitempty"`
 	// Current is the row as it is now, in a conflict.
 	Current json.RawMessage `json:"current,omitempty"`
+	// Changed holds, in a conflict, the fields that changed since the version that the caller saw; nil when that is not known.
+	Changed map[string]FieldChange `json:"changed,omitzero"`
+	// Conflicts names, in a conflict of a write that has a base, the fields that somebody else changed, too.
+	Conflicts []string `json:"conflicts,omitempty"`
 	// RetryAfter is the number of seconds after which the same may be tried again, in whole milliseconds; zero for none.
 	RetryAfter float64 `json:"retry_after,omitempty"`
+}
+
+// FieldChange is the last change of a field: the version that it made, and who made it, nil when that is not known.
+type FieldChange struct {
+	Version int64           `json:"version"`
+	By      json.RawMessage `json:"by,omitempty"`
 }
 
 // NewProblem returns a problem whose title is the status's.
@@ -60,9 +70,9 @@ func (p *Problem) JSON() []byte {
 		p = &titled
 	}
 	b, err := Marshal(p)
-	if err != nil { // a Current that is no JSON: say the rest
+	if err != nil { // a Current that is no JSON, or another's word in Changed: say the rest
 		slim := *p
-		slim.Current = nil
+		slim.Current, slim.Changed = nil, nil
 		b, _ = Marshal(&slim)
 	}
 	return b

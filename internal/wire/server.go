@@ -236,6 +236,8 @@ func Cursor(cursor string) *transport.Frame {
 type Answer struct {
 	// Cursor is the position of the last change that it caused, or empty.
 	Cursor string
+	// Unsent says that it caused changes that are not on the log yet: then there is no cursor.
+	Unsent bool
 	// Row is the row of get, create and update.
 	Row []byte
 	// Listing is what list answers with, and create and update of many rows; nil for other verbs.
@@ -261,6 +263,9 @@ func Result(id int64, a Answer) *transport.Frame {
 	}
 	if a.Data != nil {
 		b = raw(b, "data", a.Data)
+	}
+	if a.Unsent {
+		b = raw(b, "unsent", []byte("true"))
 	}
 	return &transport.Frame{Type: "result", Data: append(b, '}')}
 }

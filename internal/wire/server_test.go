@@ -29,6 +29,7 @@ func TestBuildersWriteTheForms(t *testing.T) {
 		"server-result":            Result(7, Answer{Cursor: "4fk2m9qa.2t2", Row: row(done)}),
 		"server-result-list":       Result(4, Answer{Cursor: "4fk2m9qa.2t2", Listing: &Listing{Rows: row(done)}}),
 		"server-result-empty":      Result(8, Answer{Cursor: "4fk2m9qa.2t4"}),
+		"server-result-unsent":     Result(7, Answer{Row: row(done), Unsent: true}),
 		"server-error":             Error(6, NewProblem(422, "invalid_value", `field "title": `+text).Field("title", text)),
 		"server-error-conflict":    Error(7, conflict),
 		"server-closed":            Closed(1, NewProblem(403, "forbidden", "you may no longer see these rows")),

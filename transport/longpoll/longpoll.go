@@ -1,5 +1,10 @@
 // Package longpoll is the transport for networks that let neither a socket nor a stream through: each request is answered when
 // something happened, or when the time that the client asked to wait has passed.
+//
+// Over HTTP/1.1, a poll that has to wait takes its connection over, through http.ResponseController, and the handler returns; the connection goes back to
+// the http.Server behind the answer, by a call of its Serve. So middleware sees such a request end when it begins to wait, without a status, and
+// ConnState sees StateHijacked and then StateNew; the headers that were set before are sent. Who does not want that wraps the ResponseWriter without
+// an Unwrap. Between its polls a client has as long for the next one as the server's ReadHeaderTimeout says, as on a new connection.
 package longpoll
 
 import (

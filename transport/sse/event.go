@@ -22,7 +22,8 @@ func (st *stream) write(frames []*transport.Frame) error {
 		b.WriteString(retry)
 	}
 	for i, f := range frames {
-		event(b, f, st.tag)
+		b.Grow(len(f.Data) + heads)
+		b.Write(event(b.AvailableBuffer(), f, st.tag))
 		if i < len(frames)-1 && b.Len() < buffer.Size {
 			continue
 		}
@@ -42,45 +43,57 @@ func (st *stream) send(data []byte) error {
 	return st.paced.Bound(st.control.Flush)
 }
 
-// event writes one event. A message is one line, types, cursors and tags are words; if one ever is not, it still cannot end its field and begin
+// heads is about how much an event is longer than its data.
+const heads = 128
+
+// event appends one event. A message is one line, types, cursors and tags are words; if one ever is not, it still cannot end its field and begin
 // another: data goes on in a data field of its own, as the form has it, and a word is cut off.
-func event(b *bytes.Buffer, f *transport.Frame, tag string) {
-	field(b, "event: ", f.Type)
-	if f.Cursor != "" {
-		id := f.Cursor
-		if tag != "" {
-			id += "~" + tag
-		}
-		field(b, "id: ", id)
-	}
+func event(to []byte, f *transport.Frame, tag string) []byte {
+	to = head(to, f, tag)
 	for rest := f.Data; ; {
-		line := rest
-		end := bytes.IndexAny(rest, "\r\n")
-		if end >= 0 {
-			line = rest[:end]
-		}
-		b.WriteString("data: ")
-		b.Write(line)
-		b.WriteByte('\n')
+		end := lineEnd(rest)
 		if end < 0 {
-			break
+			return append(append(append(to, "data: "...), rest...), "\n\n"...)
 		}
+		to = append(append(append(to, "data: "...), rest[:end]...), '\n')
 		if bytes.HasPrefix(rest[end:], []byte("\r\n")) {
 			end++
 		}
 		rest = rest[end+1:]
 	}
-	b.WriteByte('\n')
 }
 
-// field writes a word behind the name of its field, as far as it is one.
-func field(b *bytes.Buffer, name, word string) {
+// lineEnd returns where the first line ends, -1 if nothing does end it.
+func lineEnd(data []byte) int {
+	end := bytes.IndexByte(data, '\n')
+	if end >= 0 {
+		data = data[:end]
+	}
+	if other := bytes.IndexByte(data, '\r'); other >= 0 {
+		return other
+	}
+	return end
+}
+
+// head appends what comes before the data.
+func head(to []byte, f *transport.Frame, tag string) []byte {
+	to = append(word(append(to, "event: "...), f.Type), '\n')
+	if f.Cursor == "" {
+		return to
+	}
+	id := f.Cursor
+	if tag != "" {
+		id += "~" + tag
+	}
+	return append(word(append(to, "id: "...), id), '\n')
+}
+
+// word appends a word, as far as it is one.
+func word(to []byte, word string) []byte {
 	if end := strings.IndexAny(word, "\r\n\x00"); end >= 0 {
 		word = word[:end]
 	}
-	b.WriteString(name)
-	b.WriteString(word)
-	b.WriteByte('\n')
+	return append(to, word...)
 }
 
 // accepts reports whether an Accept header names text/event-stream with a quality other than zero.

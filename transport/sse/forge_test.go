@@ -1,7 +1,6 @@
 package sse
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 
@@ -40,11 +39,11 @@ func parse(stream string) (events []dispatched) {
 // checkEvent wants of a frame, whatever is in it, that it comes out as one event, and as itself.
 func checkEvent(t *testing.T, kind, cursor, tag, data string) {
 	t.Helper()
-	var b bytes.Buffer
-	event(&b, &transport.Frame{Type: "hello", Data: []byte("{}")}, "")
-	event(&b, &transport.Frame{Type: kind, Cursor: cursor, Data: []byte(data)}, tag)
-	event(&b, &transport.Frame{Type: "pong", Data: []byte("{}")}, "")
-	events := parse(b.String())
+	var b []byte
+	b = event(b, &transport.Frame{Type: "hello", Data: []byte("{}")}, "")
+	b = event(b, &transport.Frame{Type: kind, Cursor: cursor, Data: []byte(data)}, tag)
+	b = event(b, &transport.Frame{Type: "pong", Data: []byte("{}")}, "")
+	events := parse(string(b))
 	word := func(s string) string {
 		if end := strings.IndexAny(s, "\r\n\x00"); end >= 0 {
 			return s[:end]
@@ -62,7 +61,7 @@ func checkEvent(t *testing.T, kind, cursor, tag, data string) {
 	lines := strings.ReplaceAll(strings.ReplaceAll(data, "\r\n", "\n"), "\r", "\n")
 	want := []dispatched{{"hello", "", "{}"}, {word(kind), id, lines}, {"pong", id, "{}"}}
 	if len(events) != 3 || events[0] != want[0] || events[1] != want[1] || events[2] != want[2] {
-		t.Fatalf("got  %q\nwant %q\nfrom %q", events, want, b.String())
+		t.Fatalf("got  %q\nwant %q\nfrom %q", events, want, string(b))
 	}
 }
 

@@ -4,15 +4,19 @@
 // It needs no hijacking. It flushes and sets deadlines through http.ResponseController, so it works behind middleware that wraps
 // the ResponseWriter, if the wrapper has a Flush of its own or an Unwrap; WriteTimeout and ReadTimeout of the http.Server do not
 // cut a stream.
+//
+// Where it can have it, it takes the connection over once the first events are out, so that a stream on which nothing happens costs little: on HTTP/1.1
+// without TLS, behind writers with Hijack or Unwrap that do not compress. The header, and what it says, come as ever; middleware that
+// watches what is written sees the first events. Over HTTP/2 and TLS the handler stays, and what waits for a client leaves in one flush.
 package sse
 
 import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/swampline/live/transport"
+	"github.com/swampline/live/transport/internal/outlet"
 	"github.com/swampline/live/transport/internal/pace"
 	"github.com/swampline/live/transport/internal/pulse"
 )
@@ -31,14 +35,18 @@ func (Transport) Accepts(r *http.Request) bool {
 // Serve writes events until the session is closed or the client is gone. On a single router's stream it waits for the answer to the
 // subscription first: if that is an error, it is the answer to the request. Such a stream also ends with its subscription.
 func (Transport) Serve(w http.ResponseWriter, r *http.Request, s transport.Session, o transport.Options) {
-	defer s.Close()
+	left := false // to a conn, which closes the session
+	defer func() {
+		if !left {
+			s.Close()
+		}
+	}()
 	if !flushes(w) {
 		transport.Unavailable(w, http.StatusNotImplemented,
 			"events cannot be streamed here: a ResponseWriter between the server and the hub has neither Flush nor Unwrap")
 		return
 	}
-	st := newStream(w, o.WriteTimeout)
-	st.tag = o.Tag
+	st := newStream(w, r, o)
 	uncut := o.OnCut(st.paced.Cut)
 	defer uncut()
 	ctx := r.Context()
@@ -63,14 +71,11 @@ func (Transport) Serve(w http.ResponseWriter, r *http.Request, s transport.Sessi
 		return
 	}
 	st.open()
-	for err == nil {
-		if failed := st.write(frames); failed != nil {
-			if errors.Is(failed, pace.ErrTooSlow) {
-				s.TooSlow()
-			}
-			return
-		}
-		if o.Single && refusal(frames) != nil {
+	for err == nil && st.say(s, frames) {
+		if st.free() {
+			beats.Stop()
+			uncut()
+			left = takeOver(w, s, o)
 			return
 		}
 		frames, err = s.Next(ctx)
@@ -124,20 +129,23 @@ func flushes(w http.ResponseWriter) bool {
 	}
 }
 
-// stream is the writing half.
+// stream is the writing half, as far as the server's writer is used.
 type stream struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	paced   *pace.Writer
 	tag     string // behind the ids of events
+	single  bool
+	plain   bool // between the server and the client there is nothing
 	begun   bool
 }
 
 // newStream lifts the deadline that the server set for the answer. The one for the request the server lifts itself, once the body is
 // read.
-func newStream(w http.ResponseWriter, timeout time.Duration) *stream {
+func newStream(w http.ResponseWriter, r *http.Request, o transport.Options) *stream {
 	control := http.NewResponseController(w)
-	st := &stream{w: w, control: control, paced: pace.New(w.Write, control.SetWriteDeadline, timeout)}
+	st := &stream{w: w, control: control, tag: o.Tag, single: o.Single, paced: pace.New(w.Write, control.SetWriteDeadline, o.WriteTimeout)}
+	st.plain = r.ProtoMajor == 1 && r.ProtoAtLeast(1, 1) && r.TLS == nil && outlet.Able(w)
 	st.paced.Lift()
 	return st
 }
@@ -148,5 +156,24 @@ func (st *stream) open() {
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // nginx buffers otherwise
+	if st.plain {
+		h.Set("Connection", "close") // who takes it over closes it
+	}
 	st.w.WriteHeader(http.StatusOK)
+}
+
+// free reports whether the connection can be taken over, now that a part of the answer is out. Whoever stands between the server and
+// the hub and makes something else of what is written has said so in the header.
+func (st *stream) free() bool {
+	h := st.w.Header()
+	return st.plain && h.Get("Content-Encoding") == "" && h.Get("Transfer-Encoding") == ""
+}
+
+// say writes frames. It reports whether the stream goes on.
+func (st *stream) say(s transport.Session, frames []*transport.Frame) bool {
+	err := st.write(frames)
+	if errors.Is(err, pace.ErrTooSlow) {
+		s.TooSlow()
+	}
+	return err == nil && !(st.single && refusal(frames) != nil)
 }

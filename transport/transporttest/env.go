@@ -194,37 +194,49 @@ func rows(m Message) (titles []string) {
 	return titles
 }
 
-// counter counts the requests that are being handled.
+// counter counts the requests that are being handled, and those that were begun. A transport may go on with one after it was handled.
 type counter struct {
-	mu      sync.Mutex
-	changed sync.Cond
-	n       int
+	mu         sync.Mutex
+	changed    sync.Cond
+	now, begun int
 }
 
 func (c *counter) count(h http.Handler) http.Handler {
 	c.changed.L = &c.mu
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c.add(1)
-		defer c.add(-1)
+		c.add(1, 1)
+		defer c.add(-1, 0)
 		h.ServeHTTP(w, r)
 	})
 }
 
-func (c *counter) add(n int) {
+func (c *counter) add(now, begun int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.n += n
+	c.now, c.begun = c.now+now, c.begun+begun
 	c.changed.Broadcast()
 }
 
-// wait waits until the number is as wanted. It reports false when the context ended first.
-func (c *counter) wait(ctx context.Context, wanted func(n int) bool) bool {
-	stop := context.AfterFunc(ctx, func() { c.add(0) })
+// another returns what waits, once called, until one more request is begun than there were by now, or the context ends.
+func (c *counter) another() func(ctx context.Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := c.begun
+	return func(ctx context.Context) { c.wait(ctx, func() bool { return c.begun > before }) }
+}
+
+// none waits until no request is being handled. It reports false when the context ended first.
+func (c *counter) none(ctx context.Context) bool {
+	return c.wait(ctx, func() bool { return c.now == 0 })
+}
+
+func (c *counter) wait(ctx context.Context, until func() bool) bool {
+	stop := context.AfterFunc(ctx, func() { c.add(0, 0) })
 	defer stop()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !wanted(c.n) && ctx.Err() == nil {
+	for !until() && ctx.Err() == nil {
 		c.changed.Wait()
 	}
-	return wanted(c.n)
+	return until()
 }

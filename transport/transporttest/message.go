@@ -57,6 +57,8 @@ type Change struct {
 	Version  json.RawMessage
 	Fields   map[string]any
 	Mutation string
+	// By is who made the change, if the server says.
+	By json.RawMessage
 }
 
 // Problem is an error as clients see it.

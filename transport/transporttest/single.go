@@ -129,8 +129,9 @@ func (e *env) singleQuiet(t *testing.T, cursor string) {
 	}
 	failed := make(chan error, 1)
 	ctx := e.ctx(t)
+	asked := e.calls.another()
 	go func() {
-		e.calls.wait(ctx, func(n int) bool { return n > 0 })
+		asked(ctx)
 		_, err := e.app.Create(ctx, 7, "item 8")
 		failed <- err
 	}()

@@ -6,73 +6,42 @@ import (
 	ws "github.com/coder/websocket"
 
 	"github.com/swampline/live/transport"
-	"github.com/swampline/live/transport/internal/buffer"
+	"github.com/swampline/live/transport/internal/outlet"
 	"github.com/swampline/live/transport/internal/pace"
 )
 
-// write sends what the session has until the session is closed or the socket is to be.
-func (c *conn) write() {
-	for {
-		frames, err := c.session.Next(c.ctx)
-		for len(frames) > 0 {
-			n := batch(frames)
-			if c.send(frames[:n]) != nil {
-				c.stop(0)
-				return
-			}
-			frames = frames[n:]
-		}
-		if errors.Is(err, transport.ErrClosed) {
-			c.sendAway(err)
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-// sendAway ends the socket because the session has: with the reason, if there is one.
-func (c *conn) sendAway(err error) {
-	var sent *transport.ClosedError
-	if !errors.As(err, &sent) {
-		c.stop(ws.StatusGoingAway)
+// Ended implements outlet.Owner: the session is closed, and the client told so, if it is there. The reader sees its answer. Where the library
+// is saying goodbye, nothing may come between, and the reader, on whose goroutine that is, ends it.
+func (c *conn) Ended(err error) {
+	if err == outlet.ErrLast {
+		c.out.Session().Close()
 		return
 	}
-	c.reason.Store(&sent.Code)
-	c.stop(ws.StatusCode(sent.Status))
+	c.goodbye(err)
+	c.out.Session().Close()
+	c.mu.Lock()
+	status, reason := c.status, c.reason
+	c.mu.Unlock()
+	if status > 0 {
+		err = c.out.Finish(closeFrame(status, reason))
+	}
+	if status <= 0 || err != nil && err != outlet.ErrLast {
+		c.over()
+	}
 }
 
-// batch counts the frames that go into one text message: as many as fit, and one at least.
-func batch(frames []*transport.Frame) int {
-	size := 0
-	for i, f := range frames {
-		size += len(f.Data) + 1
-		if size > buffer.Size && i > 0 {
-			return i
-		}
+// goodbye decides how the socket is closed, unless that has been.
+func (c *conn) goodbye(err error) {
+	var sent *transport.ClosedError
+	switch {
+	case errors.As(err, &sent):
+		c.stop(ws.StatusCode(sent.Status), sent.Code)
+	case errors.Is(err, transport.ErrClosed):
+		c.stop(ws.StatusGoingAway, "")
+	case errors.Is(err, pace.ErrTooSlow):
+		c.out.Session().TooSlow()
+		c.stop(gone, "")
+	default: // writing failed, or it was stopped
+		c.stop(gone, "")
 	}
-	return len(frames)
-}
-
-// send writes frames as one text message. The connection finds out when the client does not take it.
-func (c *conn) send(frames []*transport.Frame) (err error) {
-	c.writing.Store(true)
-	defer func() {
-		c.writing.Store(false)
-		if errors.Is(err, pace.ErrTooSlow) {
-			c.session.TooSlow()
-		}
-	}()
-	if len(frames) == 1 {
-		return c.socket.Write(c.ctx, ws.MessageText, frames[0].Data)
-	}
-	b := buffer.Get()
-	defer buffer.Put(b)
-	for i, f := range frames {
-		if i > 0 {
-			b.WriteByte('\n')
-		}
-		b.Write(f.Data)
-	}
-	return c.socket.Write(c.ctx, ws.MessageText, b.Bytes())
 }

@@ -1,22 +1,35 @@
 // Package round answers one poll. Long-poll and short-poll are this with and without waiting.
+//
+// A poll that has to wait does so on a borrowed connection, where there is one (see package loan): its handler returns, and nothing is kept but the
+// session, the connection and two goroutines with small stacks, one that waits for the session and one that sees whether the client goes.
 package round
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/swampline/live/transport"
 	"github.com/swampline/live/transport/internal/buffer"
+	"github.com/swampline/live/transport/internal/loan"
 	"github.com/swampline/live/transport/internal/pace"
 )
 
 // Serve hands the session what the request says, waits for one round and answers with it.
 func Serve(w http.ResponseWriter, r *http.Request, s transport.Session, o transport.Options, wait time.Duration) {
-	defer s.Close()
+	kept := false
+	defer func() {
+		if !kept {
+			s.Close()
+		}
+	}()
 	// The server's WriteTimeout began with the request. Waiting is no writing, and over HTTP/2 the stream would be reset in the
 	// middle of it. A writer without deadlines has none to lift.
 	paced := pace.New(w.Write, http.NewResponseController(w).SetWriteDeadline, o.WriteTimeout)
@@ -27,23 +40,117 @@ func Serve(w http.ResponseWriter, r *http.Request, s transport.Session, o transp
 	if len(o.Body) > 0 && s.Receive(r.Context(), o.Body) != nil && r.Context().Err() != nil {
 		return
 	}
-	frames, err := s.Poll(r.Context(), wait) // a session that was closed meanwhile has its last words
-	if r.Context().Err() != nil {
+	a := answer{session: s, single: o.Single, channel: o.Single && r.URL.Query().Has("channel")}
+	if wait > 0 && o.Hold != nil {
+		if !a.round(r.Context(), 0) {
+			return
+		}
+		if kept = !a.news() && a.lend(w, r, o, wait); kept {
+			return
+		}
+	}
+	if !a.news() && !a.round(r.Context(), wait) {
 		return
 	}
 	paced.Begin() // the last deadline stays, for what is left in the server's buffer
-	out := slow{w, paced}
-	switch {
-	case err != nil || len(frames) == 0:
-		transport.Unavailable(w, http.StatusServiceUnavailable, "the server is shutting down")
+	a.write(slow{w, paced})
+}
+
+// lend has the rest of the wait done on a borrowed connection; it reports false if there is none.
+func (a answer) lend(w http.ResponseWriter, r *http.Request, o transport.Options, wait time.Duration) bool {
+	conn := loan.Take(w, r)
+	if conn == nil {
+		return false
+	}
+	// It must not refer to the options or the request, which can be freed.
+	l := &lent{answer: a, conn: conn, release: o.Hold(), wait: wait, patience: o.WriteTimeout, cut: o.Cut}
+	go l.serve()
+	return true
+}
+
+// lent is a poll that waits on a borrowed connection.
+type lent struct {
+	answer
+	conn           *loan.Conn
+	release        func(failure error)
+	wait, patience time.Duration
+	cut            context.Context
+}
+
+// serve waits for the round, answers, and gives the connection back.
+func (l *lent) serve() {
+	var failure error
+	defer func() {
+		if p := recover(); p != nil {
+			failure = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			l.conn.Close()
+		}
+		l.session.Close()
+		l.release(failure)
+	}()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	l.conn.Watch(cancel)
+	if !l.round(ctx, l.wait) || !l.send() {
+		l.conn.Close()
 		return
-	case o.Single:
-		err = single(out, r, frames)
+	}
+	l.session.Close()
+	l.conn.Return()
+}
+
+// send sends the answer.
+func (l *lent) send() bool {
+	paced := l.conn.Pace(l.patience)
+	uncut := transport.Options{Cut: l.cut}.OnCut(paced.Cut)
+	defer uncut()
+	l.write(l.conn)
+	err := l.conn.Finish(paced)
+	if errors.Is(err, pace.ErrTooSlow) {
+		l.session.TooSlow()
+	}
+	return err == nil
+}
+
+// answer is what a poll comes to.
+type answer struct {
+	session transport.Session
+	single  bool
+	channel bool // single, and of a channel
+	frames  []*transport.Frame
+	over    bool // the session is
+}
+
+// round adds one round to what there is to say. It reports false when the client is gone.
+func (a *answer) round(ctx context.Context, wait time.Duration) bool {
+	// The cursor of the round before is not the last word any more.
+	a.frames = slices.DeleteFunc(a.frames, func(f *transport.Frame) bool { return f.Type == "cursor" })
+	frames, err := a.session.Poll(ctx, wait) // a session that was closed meanwhile has its last words
+	if ctx.Err() != nil {
+		return false
+	}
+	a.frames, a.over = append(a.frames, frames...), err != nil
+	return true
+}
+
+// news reports whether there is something to say that is not to wait.
+func (a *answer) news() bool {
+	return a.over || slices.ContainsFunc(a.frames, func(f *transport.Frame) bool { return !f.Quiet })
+}
+
+// write answers.
+func (a *answer) write(w http.ResponseWriter) {
+	var err error
+	switch {
+	case a.over || len(a.frames) == 0:
+		transport.Unavailable(w, http.StatusServiceUnavailable, "the server is shutting down")
+	case a.single:
+		err = a.object(w)
 	default:
-		err = many(out, frames)
+		err = many(w, a.frames)
 	}
 	if errors.Is(err, pace.ErrTooSlow) {
-		s.TooSlow()
+		a.session.TooSlow()
 	}
 }
 
@@ -63,13 +170,13 @@ func many(w http.ResponseWriter, frames []*transport.Frame) error {
 		b.Write(f.Data)
 		b.WriteByte('\n')
 	}
-	return answer(w, "application/x-ndjson", b.Bytes())
+	return send(w, "application/x-ndjson", b.Bytes())
 }
 
-// single answers with one object: what went wrong, the newest full set of rows, or all changes in one.
-func single(w http.ResponseWriter, r *http.Request, frames []*transport.Frame) error {
+// object answers with one object: what went wrong, the newest full set of rows, or all changes in one.
+func (a *answer) object(w http.ResponseWriter) error {
 	var rows *transport.Frame
-	for _, f := range frames {
+	for _, f := range a.frames {
 		if f.Problem != nil {
 			transport.WriteProblem(w, f.Status, f.Problem)
 			return nil
@@ -83,23 +190,23 @@ func single(w http.ResponseWriter, r *http.Request, frames []*transport.Frame) e
 	if rows != nil {
 		// What came before is in it, and what came after follows its cursor: the next poll brings it.
 		b.Write(rows.Data)
-	} else if !merge(b, r, frames) {
+	} else if !a.merge(b) {
 		transport.Unavailable(w, http.StatusServiceUnavailable, "the server is shutting down")
 		return nil
 	}
 	b.WriteByte('\n')
-	return answer(w, "application/json", b.Bytes())
+	return send(w, "application/json", b.Bytes())
 }
 
 // merge writes all changes, or all messages, as one. It reports false when no frame says up to where: the round was cut short.
-func merge(b *bytes.Buffer, r *http.Request, frames []*transport.Frame) bool {
+func (a *answer) merge(b *bytes.Buffer) bool {
 	kind, list, cursor := "change", "changes", ""
-	if r.URL.Query().Has("channel") {
+	if a.channel {
 		kind, list = "message", "messages"
 	}
 	var items [][]byte
 	more := ""
-	for _, f := range frames {
+	for _, f := range a.frames {
 		if f.More != nil {
 			more = `"more":` + strconv.FormatBool(*f.More) + `,`
 		}
@@ -127,7 +234,7 @@ func before(cursor, other string) bool {
 	return strings.HasPrefix(other, epoch+".") && cursor < other
 }
 
-func answer(w http.ResponseWriter, contentType string, body []byte) error {
+func send(w http.ResponseWriter, contentType string, body []byte) error {
 	h := w.Header()
 	h.Set("Content-Type", contentType)
 	if h.Get("Cache-Control") == "" { // the hub may allow a list to be revalidated

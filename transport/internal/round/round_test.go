@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -110,11 +111,46 @@ func TestClosedSession(t *testing.T) {
 	}
 }
 
-// waiting is a transport made of Serve.
-type waiting struct{ transport.Transport }
+// waiting is a transport made of Serve. With a hub that lets it, it borrows the connection while it waits.
+type waiting struct {
+	transport.Transport
+	hub *holder
+}
 
-func (waiting) Serve(w http.ResponseWriter, r *http.Request, s transport.Session, o transport.Options) {
+func (t waiting) Serve(w http.ResponseWriter, r *http.Request, s transport.Session, o transport.Options) {
+	if o.Hold = nil; t.hub != nil {
+		o.Hold = t.hub.hold
+	}
 	round.Serve(w, r, s, o, o.Wait)
+}
+
+// holder is a hub for transports that go on after Serve.
+type holder struct {
+	held    sync.WaitGroup
+	mu      sync.Mutex
+	holds   int
+	failure error
+}
+
+func (h *holder) hold() func(error) {
+	h.held.Add(1)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.holds++
+	return func(failure error) {
+		defer h.held.Done()
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.failure = failure
+	}
+}
+
+// wait returns when nothing goes on; how often a connection was borrowed, and what failed.
+func (h *holder) wait() (int, error) {
+	h.held.Wait()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.holds, h.failure
 }
 
 func get(ctx context.Context, srv *script.Server) (string, error) {
@@ -139,21 +175,36 @@ func TestWaits(t *testing.T) {
 		serve func(testing.TB, transport.Transport, transport.Session, transport.Options) *script.Server
 		after time.Duration // when something happens
 		want  time.Duration
+		holds int // with a hub that lets connections be borrowed; -1 without
 	}{
-		{"something", script.Serve, 10 * time.Second, 10 * time.Second},
-		{"nothing", script.Serve, time.Hour, script.Options().Wait},
-		{"something over HTTP2", script.ServeHTTP2, 10 * time.Second, 10 * time.Second},
-		{"nothing over HTTP2", script.ServeHTTP2, time.Hour, script.Options().Wait},
+		{"something", script.Serve, 10 * time.Second, 10 * time.Second, -1},
+		{"nothing", script.Serve, time.Hour, script.Options().Wait, -1},
+		{"something on a borrowed connection", script.Serve, 10 * time.Second, 10 * time.Second, 1},
+		{"nothing on a borrowed connection", script.Serve, time.Hour, script.Options().Wait, 1},
+		{"something that is there", script.Serve, 0, 0, 0},
+		{"something over HTTP2", script.ServeHTTP2, 10 * time.Second, 10 * time.Second, 0},
+		{"nothing over HTTP2", script.ServeHTTP2, time.Hour, script.Options().Wait, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := script.New(resumed)
-				srv := test.serve(t, waiting{}, s, script.Options())
-				later := time.AfterFunc(test.after, func() { s.Push(script.Change("e.2", `{"op":"create"}`)) })
-				defer later.Stop()
+				way := waiting{}
+				if test.holds >= 0 {
+					way.hub = &holder{}
+				}
+				srv := test.serve(t, way, s, script.Options())
+				happen := func() { s.Push(script.Change("e.2", `{"op":"create"}`)) }
+				if test.after == 0 {
+					happen()
+				} else {
+					later := time.AfterFunc(test.after, happen)
+					defer later.Stop()
+				}
 				start := time.Now()
 				got, err := get(t.Context(), srv)
-				if err != nil || !strings.HasSuffix(strings.TrimSpace(got), `{"type":"cursor","cursor":"e.101"}`) {
+				lines := strings.Split(strings.TrimSpace(got), "\n")
+				if err != nil || !strings.HasPrefix(got, "HTTP/") || !strings.HasPrefix(lines[len(lines)-1], `{"type":"cursor","cursor":"e.10`) ||
+					strings.Count(got, `"type":"cursor"`) != 1 || strings.Count(got, `"resumed"`) != 1 {
 					t.Errorf("got %s, %v", got, err)
 				}
 				if happened := strings.Contains(got, "create"); happened != (test.after < time.Hour) {
@@ -162,24 +213,55 @@ func TestWaits(t *testing.T) {
 				if d := time.Since(start); d != test.want {
 					t.Errorf("answered after %v, want %v", d, test.want)
 				}
+				if way.hub == nil {
+					return
+				}
+				if holds, failure := way.hub.wait(); holds != test.holds || failure != nil || !s.Closed() {
+					t.Errorf("borrowed %d times, want %d; %v, closed %v", holds, test.holds, failure, s.Closed())
+				}
 			})
 		})
 	}
 }
 
+// bothWays runs a test with the handler waiting, and with a borrowed connection.
+func bothWays(t *testing.T, test func(t *testing.T, way waiting)) {
+	for name, hub := range map[string]func() *holder{"handler": func() *holder { return nil }, "borrowed": func() *holder { return &holder{} }} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				way := waiting{hub: hub()}
+				test(t, way)
+				if way.hub != nil {
+					if holds, failure := way.hub.wait(); holds != 1 || failure != nil {
+						t.Errorf("borrowed %d times, %v", holds, failure)
+					}
+				}
+			})
+		})
+	}
+}
+
+// ended waits until nothing is done for a session.
+func (t waiting) ended(srv *script.Server) {
+	if srv.Wait(); t.hub != nil {
+		t.hub.held.Wait()
+	}
+}
+
 // Who reads a byte a second is not served longer than the answer may take.
 func TestAReaderOfAByteASecond(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := script.New(script.Frame("snapshot", "e.1", `"`+strings.Repeat("x", 1<<20)+`"`))
+	bothWays(t, func(t *testing.T, way waiting) {
+		s := script.New()
 		o := script.Options()
-		o.Wait = 0
-		srv := script.Serve(t, waiting{}, s, o)
+		srv := script.Serve(t, way, s, o)
 		c, err := srv.Dial()
 		if err != nil {
 			t.Fatal(err)
 		}
-		start := time.Now()
 		io.WriteString(c, "GET /live/ HTTP/1.1\r\nHost: pipe\r\n\r\n")
+		synctest.Wait()
+		start := time.Now()
+		s.Push(script.Frame("snapshot", "e.1", `"`+strings.Repeat("x", 1<<20)+`"`))
 		gone := make(chan struct{})
 		defer func() { c.Close(); <-gone }()
 		go func() {
@@ -190,26 +272,77 @@ func TestAReaderOfAByteASecond(t *testing.T) {
 			}
 		}()
 		synctest.Wait()
-		srv.Wait()
-		if d := time.Since(start); d != o.WriteTimeout || !s.Closed() {
-			t.Errorf("served for %v, closed %v", d, s.Closed())
+		way.ended(srv)
+		if d := time.Since(start); d != o.WriteTimeout || !s.Closed() || !s.Slow() {
+			t.Errorf("served for %v, closed %v, too slow %v", d, s.Closed(), s.Slow())
 		}
 	})
 }
 
 func TestClientGoes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bothWays(t, func(t *testing.T, way waiting) {
 		s := script.New()
-		srv := script.Serve(t, waiting{}, s, script.Options())
+		srv := script.Serve(t, way, s, script.Options())
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		start := time.Now()
 		if got, err := get(ctx, srv); err == nil {
 			t.Errorf("answered %s", got)
 		}
-		srv.Wait()
+		way.ended(srv)
 		if d := time.Since(start); d != 5*time.Second || !s.Closed() {
 			t.Errorf("served for %v, session closed %v", d, s.Closed())
+		}
+	})
+}
+
+// When the hub waits for no client any more, what is being written is cut off.
+func TestCut(t *testing.T) {
+	bothWays(t, func(t *testing.T, way waiting) {
+		s := script.New()
+		o := script.Options()
+		cut, now := context.WithCancel(t.Context())
+		defer now()
+		o.Cut = cut
+		srv := script.Serve(t, way, s, o)
+		c, err := srv.Dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		io.WriteString(c, "GET /live/ HTTP/1.1\r\nHost: pipe\r\n\r\n")
+		synctest.Wait()
+		s.Push(script.Frame("snapshot", "e.1", `"`+strings.Repeat("x", 1<<20)+`"`)) // nobody reads
+		start := time.Now()
+		synctest.Wait()
+		now()
+		way.ended(srv)
+		if d := time.Since(start); d != 0 || !s.Closed() {
+			t.Errorf("it took %v, closed %v", d, s.Closed())
+		}
+	})
+}
+
+// bad panics when it is asked to wait.
+type bad struct{ *script.Session }
+
+func (b bad) Poll(ctx context.Context, wait time.Duration) ([]*transport.Frame, error) {
+	if wait > 0 {
+		panic("waited for")
+	}
+	return b.Session.Poll(ctx, wait)
+}
+
+// A panic where there is no server to catch it does not end the process: the hub is told.
+func TestAPanicOnABorrowedConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := bad{script.New()}
+		way := waiting{hub: &holder{}}
+		if got, err := get(t.Context(), script.Serve(t, way, s, script.Options())); err == nil {
+			t.Errorf("answered %s", got)
+		}
+		if holds, failure := way.hub.wait(); holds != 1 || failure == nil || !strings.Contains(failure.Error(), "waited for") || !s.Closed() {
+			t.Errorf("borrowed %d times, %v, closed %v", holds, failure, s.Closed())
 		}
 	})
 }

@@ -27,6 +27,7 @@ type Server struct {
 	// Client reaches the server whatever the URL's host.
 	Client *http.Client
 
+	tb    testing.TB
 	pipes *pipes
 	mu    sync.Mutex
 	idle  sync.Cond
@@ -48,8 +49,9 @@ func ServeHTTP2(tb testing.TB, t transport.Transport, s transport.Session, o tra
 }
 
 func serve(tb testing.TB, t transport.Transport, s transport.Session, o transport.Options, p *http.Protocols) *Server {
-	srv := &Server{pipes: &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}}
+	srv := &Server{tb: tb, pipes: &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}}
 	srv.idle.L = &srv.mu
+	o.Hold = srv.hold
 	server := &http.Server{
 		WriteTimeout: time.Second, // never to matter
 		ReadTimeout:  time.Second,
@@ -87,7 +89,18 @@ func (s *Server) Dial() (net.Conn, error) {
 	}
 }
 
-// Wait waits until no call of Transport.Serve runs.
+// hold is a hub's: the session goes on when Serve has returned.
+func (s *Server) hold() (release func(error)) {
+	s.count(1)
+	return func(failure error) {
+		if failure != nil {
+			s.tb.Error(failure)
+		}
+		s.count(-1)
+	}
+}
+
+// Wait waits until no call of Transport.Serve runs, and no session is held.
 func (s *Server) Wait() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -20,8 +20,14 @@ type Session struct {
 	Reason *transport.ClosedError
 	// OnCursor, if set, queues the cursor frame. Otherwise each is one further than the last.
 	OnCursor func()
+	// NeverParks has the transport wait in Next all the time.
+	NeverParks bool
 
+	turn     sync.Mutex // of offering
 	mu       sync.Mutex
+	parked   transport.Parked
+	taken    int
+	left     int
 	queue    []*transport.Frame
 	closed   bool
 	wake     chan struct{} // closed at the next change; nil when nobody waits. It is made in the bubble of who waits
@@ -75,6 +81,60 @@ func (s *Session) TooLarge() {
 		s.large++
 		s.queue = append(s.queue, Problem("error", 413, "message_too_large"))
 	})
+}
+
+// Park implements transport.Session: whoever changes the session offers what is queued.
+func (s *Session) Park(p transport.Parked) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.NeverParks || s.closed || len(s.queue) > 0 {
+		return false
+	}
+	s.parked = p
+	return true
+}
+
+// offer is what a shard of the hub does at the end of its turn.
+func (s *Session) offer() {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	s.mu.Lock()
+	p, frames, closed := s.parked, s.queue, s.closed
+	if p == nil || len(frames) == 0 && !closed {
+		s.mu.Unlock()
+		return
+	}
+	s.parked = nil
+	if closed {
+		s.mu.Unlock()
+		p.Resume()
+		return
+	}
+	s.queue = nil
+	s.mu.Unlock()
+	taken := p.Offer(&transport.Batch{Frames: frames})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !taken {
+		s.left++
+		return
+	}
+	s.taken++
+	s.parked = p
+}
+
+// Parked reports whether nobody waits in Next.
+func (s *Session) Parked() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.parked != nil
+}
+
+// Offered returns how many batches were offered and taken at once, and how many were not.
+func (s *Session) Offered() (taken, left int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.taken, s.left
 }
 
 // Next implements transport.Session.
@@ -161,6 +221,7 @@ func (s *Session) take() []*transport.Frame {
 }
 
 func (s *Session) change(do func()) {
+	defer s.offer()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	do()

@@ -2,17 +2,13 @@
 package postgres
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -30,20 +26,8 @@ func Start(t testing.TB) string {
 	if given := os.Getenv("LIVE_TEST_POSTGRES_URL"); given != "" {
 		return createDatabase(t, given)
 	}
-	bin, err := binaries()
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	s := &server{bin: bin}
-	if err := s.start(t.Context()); err != nil {
-		s.stop()
-		t.Fatalf("starting PostgreSQL from %s: %v", bin, err)
-	}
-	t.Cleanup(s.stop)
-	return s.url()
+	// What is lost when the server is killed does not matter: nobody kills it but the end of the test.
+	return launch(t, "synchronous_commit=off", "full_page_writes=off").URL()
 }
 
 // binaries returns the directory of initdb and postgres. A server's version is what comes with it, so both are taken
@@ -68,119 +52,6 @@ func binaries() (string, error) {
 func executable(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Mode()&0o111 != 0
-}
-
-// server is one PostgreSQL server with all its files in one temporary directory.
-type server struct {
-	bin  string
-	dir  string
-	cmd  *exec.Cmd
-	done chan struct{} // closed when the server has ended
-}
-
-func (s *server) start(ctx context.Context) (err error) {
-	// Not t.TempDir: its path may be too long for a Unix socket, and only its owner can look into it.
-	if s.dir, err = os.MkdirTemp("", "live-pg-"); err != nil {
-		return err
-	}
-	if err := giveAway(s.dir); err != nil {
-		return err
-	}
-	if err := s.initdb(ctx); err != nil {
-		return err
-	}
-	s.cmd = s.command(context.WithoutCancel(ctx), "postgres", "-D", s.data(), "-F", // -F: no fsync
-		"-c", "listen_addresses=", "-c", "unix_socket_directories="+s.dir, "-c", "max_connections=200",
-		"-c", "synchronous_commit=off", "-c", "full_page_writes=off")
-	log, err := s.cmd.StderrPipe()
-	if err != nil {
-		return err
-	}
-	started := make(chan error, 1)
-	s.done = make(chan struct{})
-	ready := make(chan error, 1)
-	go s.run(log, started, ready)
-	if err := <-started; err != nil {
-		return err
-	}
-	return <-ready
-}
-
-// run starts the server and stays until it has ended. It keeps its thread, because the server is told to end with the
-// thread that started it: so a test that is killed leaves no server behind.
-func (s *server) run(log io.Reader, started, ready chan<- error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	defer close(s.done)
-	err := s.cmd.Start()
-	if err != nil {
-		s.cmd = nil
-	}
-	if started <- err; err != nil {
-		return
-	}
-	var tail []string
-	for lines, err := bufio.NewReader(log), error(nil); err == nil; { // a Scanner would give up on a long statement
-		var line string
-		line, err = lines.ReadString('\n')
-		if strings.Contains(line, "database system is ready to accept connections") {
-			ready <- nil
-		}
-		tail = append(tail, line)
-		tail = tail[max(0, len(tail)-20):]
-	}
-	err = s.cmd.Wait()
-	select {
-	case ready <- fmt.Errorf("it ended: %v\n%s", err, strings.Join(tail, "")):
-	default: // it was ready once
-	}
-}
-
-// initdb makes the database files. Not every server has ICU, and not every machine every locale; what the code under
-// test does must not depend on it.
-func (s *server) initdb(ctx context.Context) error {
-	var failures []error
-	for _, locale := range [][]string{
-		{"--locale-provider=icu", "--icu-locale=en-US", "--locale=C.UTF-8"},
-		{"--locale=C.UTF-8"},
-		{"--locale=C"},
-	} {
-		args := append([]string{
-			"-D", s.data(), "-U", "postgres", "-A", "trust", "--no-sync", "--encoding=UTF8", "--lc-messages=C",
-		}, locale...)
-		out, err := s.command(ctx, "initdb", args...).CombinedOutput()
-		if err == nil {
-			return nil
-		}
-		failures = append(failures, fmt.Errorf("initdb %s: %w\n%s", strings.Join(locale, " "), err, out))
-	}
-	return errors.Join(failures...)
-}
-
-func (s *server) command(ctx context.Context, name string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, name), args...)
-	cmd.Dir = s.dir
-	cmd.Env = append(os.Environ(), "LC_ALL=C", "TZ=UTC")
-	configure(cmd)
-	return cmd
-}
-
-func (s *server) data() string { return filepath.Join(s.dir, "data") }
-
-func (s *server) url() string {
-	return "postgres://postgres@/postgres?host=" + url.QueryEscape(s.dir)
-}
-
-func (s *server) stop() {
-	if s.cmd != nil {
-		shutDown(s.cmd.Process)
-	}
-	if s.done != nil {
-		<-s.done
-	}
-	if s.dir != "" {
-		os.RemoveAll(s.dir)
-	}
 }
 
 // createDatabase makes a database on a server that somebody else runs, and drops it after the test.

@@ -46,5 +46,8 @@ func servant() (uid, gid int, ok bool) {
 	return 0, 0, false // the server will say what it has against root
 }
 
-// shutDown ends the server at once: its files are thrown away.
+// shutDown ends the server at once, with all its processes.
 func shutDown(p *os.Process) { _ = p.Signal(syscall.SIGQUIT) } // the only error is that it has ended already
+
+// interrupt ends the server in order, without waiting for its clients.
+func interrupt(p *os.Process) { _ = p.Signal(syscall.SIGINT) }

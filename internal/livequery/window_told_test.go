@@ -1,0 +1,140 @@
+package livequery
+
+import (
+	"testing"
+
+	"github.com/swampline/live/broker"
+	"github.com/swampline/live/internal/record"
+	"github.com/swampline/live/where"
+)
+
+// A member that came by the log lacks a row that the window has from a list that was ahead of it. When the log tells of the row, such a
+// member must look again at what is beyond: it may lack others, and would take its last row for the place up to which it lacks none.
+func TestTheCreationOfAListedRowIsToldWithWhatIsBeyond(t *testing.T) {
+	h := newHub(t)
+	order, err := where.ParseOrder("id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := h.stream.Acquire(Spec{Predicate: h.stream.bind(t, `{}`), Order: order, Limit: 2}, h.position)
+	one, two := thing{id: 1, version: 1}, thing{id: 2, version: 1}
+	page := Page{Rows: h.reads(one, two), At: h.position()}
+	for i, r := range []thing{one, two} {
+		page.Rows[i].Values = h.stream.Schema.Values(r.fields())
+	}
+	h.stream.Prime(q, page.Rows, h.position())
+	if _, ok := h.stream.Fill(q, page, nil, h.position()); !ok {
+		t.Fatal("not filled")
+	}
+	for _, r := range []thing{two, one} {
+		rec := created(r)
+		h.log = append(h.log, nil)
+		c, err := h.stream.Resolve(&rec, h.position())
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := h.stream.Match(&Entry{Position: h.position(), Changes: []*Change{c}}, broker.Position{}, nil)
+		if len(told) != 1 || told[0].more == nil || len(told[0].items) != 1 {
+			t.Errorf("row %d: told %+v", r.id, told)
+		}
+	}
+}
+
+// A window that has the rows of a smaller one, until it has been filled up, tells nobody of what lies beyond: a member that holds more is not one yet.
+func TestAMemberThatHoldsMoreThanItsWindow(t *testing.T) {
+	h := newHub(t)
+	h.stream.Fetch = func(*Query) {}
+	order, err := where.ParseOrder("id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	small := h.stream.Acquire(Spec{Predicate: h.stream.bind(t, `{}`), Order: order, Limit: 1}, h.position)
+	first, second := thing{id: 1, version: 1}, thing{id: 2, version: 1}
+	page := Page{Rows: h.reads(first), At: h.position()}
+	page.Rows[0].Values = h.stream.Schema.Values(first.fields())
+	page.Last = page.Rows[0].Row
+	if _, ok := h.stream.Fill(small, page, nil, h.position()); !ok {
+		t.Fatal("not filled")
+	}
+	large := h.stream.Acquire(Spec{Predicate: h.stream.bind(t, `{}`), Order: order, Limit: 60}, h.position)
+	if !h.stream.Seed(large) {
+		t.Fatal("not seeded")
+	}
+	beyond := h.reads(second)[0].Row
+	for _, test := range []struct {
+		holds string
+		edge  where.Row
+		known bool
+	}{{"all", nil, false}, {"two", beyond, false}, {"one", page.Last, true}} {
+		if _, known := h.stream.Align(large, test.edge, h.position()); known != test.known || h.stream.Reaches(large, test.edge) != test.known {
+			t.Errorf("a member that holds %s: %v, want %v", test.holds, known, test.known)
+		}
+	}
+	if _, known := h.stream.Align(small, nil, h.position()); !known { // it drops what is beyond its limit
+		t.Error("a window that is full is not known")
+	}
+}
+
+// Between the wish for more rows and the read of them the log may bring enough: then none is read, and not all without a limit.
+func TestAWindowThatIsFullAgainWantsNothing(t *testing.T) {
+	h := newHub(t)
+	wishes := 0
+	h.stream.Fetch = func(*Query) { wishes++ }
+	order, err := where.ParseOrder("id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := h.stream.Acquire(Spec{Predicate: h.stream.bind(t, `{}`), Order: order, Limit: 1}, h.position)
+	last := thing{id: 100, version: 1}
+	page := Page{Rows: h.reads(last), At: h.position()}
+	page.Rows[0].Values = h.stream.Schema.Values(last.fields())
+	page.Last = page.Rows[0].Row
+	if _, ok := h.stream.Fill(q, page, nil, h.position()); !ok || wishes != 1 {
+		t.Fatalf("%v, %d wishes", ok, wishes)
+	}
+	if _, n, ok := h.stream.Wanted(q); !ok || n < 1 {
+		t.Errorf("%d rows are wanted, %v", n, ok)
+	}
+	for i := range int64(16) { // as many as it keeps
+		h.publish(created(thing{id: i, version: 1}))
+	}
+	if _, n, ok := h.stream.Wanted(q); ok {
+		t.Errorf("%d rows are wanted", n)
+	}
+	for i := range int64(16) {
+		h.publish(deleted(thing{id: i, version: 1}))
+	}
+	if _, _, ok := h.stream.Wanted(q); !ok || wishes != 2 {
+		t.Errorf("it runs low again: %v, %d wishes", ok, wishes)
+	}
+}
+
+// A member that came by the log holds, in place of what a list did not show any more, a row that the log has yet to tell of. It must be told
+// though the row's place is beyond what the window shows by then.
+func TestARowThatAWindowLackedLeaves(t *testing.T) {
+	h := newHub(t)
+	order, err := where.ParseOrder("id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := h.stream.Acquire(Spec{Predicate: h.stream.bind(t, `{}`), Order: order, Limit: 1}, h.position)
+	gone, shown, above := thing{id: 5, version: 1}, thing{id: 18, version: 1}, thing{id: 2, version: 1}
+	page := Page{Rows: h.reads(shown), At: h.position()}
+	page.Rows[0].Values = h.stream.Schema.Values(shown.fields())
+	h.stream.Prime(q, page.Rows, h.position())
+	if _, ok := h.stream.Fill(q, page, nil, h.position()); !ok {
+		t.Fatal("not filled")
+	}
+	var told []*Delivery
+	for _, c := range []record.Change{created(above), deleted(gone)} {
+		h.log = append(h.log, nil)
+		change, err := h.stream.Resolve(&c, h.position())
+		if err != nil {
+			t.Fatal(err)
+		}
+		told = append(told, h.stream.Match(&Entry{Position: h.position(), Changes: []*Change{change}}, broker.Position{}, nil)...)
+	}
+	if len(told) != 2 || len(told[1].items) == 0 || told[1].items[0].verdict != Delete || told[1].more == nil {
+		t.Fatalf("told %+v", told)
+	}
+}
