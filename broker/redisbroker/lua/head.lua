@@ -1,0 +1,2 @@
+-- Returns the position of the newest entry.
+return {epoch, whole(n), word}
