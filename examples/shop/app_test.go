@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/swampline/live"
 	"github.com/swampline/live/livetest"
@@ -56,8 +57,8 @@ type bench struct {
 
 func newBench(t *testing.T, s *store) bench {
 	shop := newShop(s)
-	options := live.Options{Identity: identity, Refresh: shop.refresh}
-	return bench{shop, livetest.Config{Options: options}.New(t, shop.endpoints()...)}
+	options := live.Options{Broker: s.log(slog.New(slog.NewTextHandler(t.Output(), nil))), Identity: identity, Refresh: shop.refresh}
+	return bench{shop, livetest.Config{Options: options, Patience: time.Minute}.New(t, shop.endpoints()...)}
 }
 
 // connect connects a new customer of a role.

@@ -59,6 +59,7 @@ func (s *shop) categoriesRouter() *live.Router[Category] {
 		Name:  "categories",
 		Scope: live.Everyone,
 		Allow: staffWrites,
+		Tx:    s.store.transaction,
 		List:  rows.listed,
 		Get:   rows.get,
 		Create: func(ctx context.Context, in Category) (Category, error) {
@@ -76,6 +77,7 @@ func (s *shop) tagsRouter() *live.Router[Tag] {
 		Name:  "tags",
 		Scope: live.Everyone,
 		Allow: staffWrites,
+		Tx:    s.store.transaction,
 		List:  rows.listed,
 		Get:   rows.get,
 		Create: func(ctx context.Context, in Tag) (Tag, error) {
@@ -90,6 +92,7 @@ func (s *shop) productTagsRouter() *live.Router[ProductTag] {
 		Name:  "product_tags",
 		Scope: live.Everyone,
 		Allow: staffWrites,
+		Tx:    s.store.transaction,
 		List:  rows.listed,
 		Get:   rows.get,
 		Create: func(ctx context.Context, in ProductTag) (ProductTag, error) {

@@ -95,7 +95,13 @@ func (s *shop) withVisitor(next http.Handler, logger *slog.Logger) http.Handler 
 
 // welcome makes a customer of somebody who comes for the first time.
 func (s *shop) welcome(w http.ResponseWriter, r *http.Request) (Customer, error) {
-	c, err := s.store.customers().add(r.Context(), Customer{Name: inventName(), Role: customer})
+	var c Customer
+	err := s.store.transaction(r.Context(), func(ctx context.Context) (err error) {
+		if c, err = s.store.customers().add(ctx, Customer{Name: inventName(), Role: customer}); err != nil {
+			return err
+		}
+		return s.customers.Created(ctx, c)
+	})
 	if err != nil {
 		return c, err
 	}
@@ -107,7 +113,7 @@ func (s *shop) welcome(w http.ResponseWriter, r *http.Request) (Customer, error)
 		HttpOnly: true,
 		SameSite: http.SameSiteLaxMode,
 	})
-	return c, s.customers.Created(r.Context(), c)
+	return c, nil
 }
 
 // identity is what the hub knows a customer's sessions by.
@@ -145,11 +151,14 @@ func (s *shop) changeRole(hub *live.Hub, logger *slog.Logger) http.Handler {
 func (s *shop) setRole(ctx context.Context, hub *live.Hub, was Customer, role string) error {
 	now := was
 	now.Role = role
-	now, err := s.store.customers().save(ctx, was, now)
-	if err != nil {
-		return err
-	}
-	return errors.Join(hub.Recheck(ctx, identity(ctx)), s.customers.Updated(ctx, was, now))
+	err := s.store.transaction(ctx, func(ctx context.Context) error {
+		now, err := s.store.customers().save(ctx, was, now)
+		if err != nil {
+			return err
+		}
+		return s.customers.Updated(ctx, was, now)
+	})
+	return errors.Join(err, hub.Recheck(ctx, identity(ctx)))
 }
 
 // inventName greets those who come for the first time.

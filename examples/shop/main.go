@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/swampline/live"
+	"github.com/swampline/live/pgsource"
 )
 
 func main() {
@@ -40,6 +41,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	addr := flags.String("addr", "localhost:8080", "the address to listen on; port 0 takes a free one")
 	database := flags.String("db", "shop.db", "the SQLite file, which is made when it is missing, or the postgres:// URL of a database")
+	capture := flags.Bool("capture", false, "with PostgreSQL: publish what anybody else writes to the table of products, too")
 	statements := flags.Bool("sql", false, "log the statements that the database is asked")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -54,11 +56,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if *statements {
 		store.watch = func(statement string) { logger.Info("sql", "statement", statement) }
 	}
-	app := newApp(store, logger)
 
 	listener, err := net.Listen("tcp", *addr)
 	if err != nil {
 		return err
+	}
+	defer listener.Close()
+	app := newApp(store, logger)
+	var source *pgsource.Source
+	if *capture {
+		if source, err = app.capture(ctx, logger); err != nil {
+			return errors.Join(err, app.hub.Shutdown(ctx))
+		}
 	}
 	// Streams stay open for hours, so there is a limit on reading a request's header and none on writing an answer.
 	server := &http.Server{
@@ -67,19 +76,26 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
-	served := make(chan error, 1)
+	served := make(chan error, 2)
 	go func() { served <- server.Serve(listener) }()
+	if source != nil {
+		go func() {
+			if err := source.Run(ctx); err != nil {
+				served <- err
+			}
+		}()
+	}
 	fmt.Fprintf(stdout, "Your shop is at %s (Ctrl+C closes it).\n", browserURL(*addr, listener))
 
+	var failed error
 	select {
-	case err := <-served:
-		return err
+	case failed = <-served:
 	case <-ctx.Done():
 	}
 	goodbye, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	// The hub goes first: it ends the streams, which Shutdown would otherwise wait for.
-	return errors.Join(app.hub.Shutdown(goodbye), server.Shutdown(goodbye))
+	return errors.Join(failed, app.hub.Shutdown(goodbye), server.Shutdown(goodbye))
 }
 
 // browserURL returns what to open in a browser on this machine: the host as it was asked for, and the port that it became.
@@ -95,12 +111,13 @@ func browserURL(addr string, listener net.Listener) string {
 // app is the whole application: an http.Handler over a store.
 type app struct {
 	http.Handler
+	*shop
 	hub *live.Hub
 }
 
 func newApp(store *store, logger *slog.Logger) *app {
 	shop := newShop(store)
-	hub := live.New(live.Options{Logger: logger, Identity: identity, Refresh: shop.refresh})
+	hub := live.New(live.Options{Broker: store.log(logger), Logger: logger, Identity: identity, Refresh: shop.refresh})
 	hub.Register(shop.endpoints()...)
 
 	// Forms come from our own pages only. The hub checks the origin of its requests itself.
@@ -111,7 +128,7 @@ func newApp(store *store, logger *slog.Logger) *app {
 	mux.Handle("GET /{$}", shop.withVisitor(shop.servePage(logger), logger))
 	mux.Handle("GET /static/", serveStatic())
 	mux.Handle("POST /role", forms.Handler(shop.withVisitor(shop.changeRole(hub, logger), logger)))
-	return &app{Handler: mux, hub: hub}
+	return &app{Handler: mux, shop: shop, hub: hub}
 }
 
 // shop holds the routers. They are declared one model a file.

@@ -126,7 +126,7 @@ func validOrder(ctx context.Context, was *Order, now Order) error {
 }
 
 // updateOrder puts what a cancelled order held back on the shelf, in the transaction of the router: what it publishes of the products
-// goes out with the order, after the commit.
+// goes out with the order, if that commits.
 func (s *shop) updateOrder(ctx context.Context, was, now Order) (Order, error) {
 	now, err := s.store.orders().save(ctx, was, now)
 	if err != nil || now.State != cancelled || was.State == cancelled {
@@ -135,18 +135,10 @@ func (s *shop) updateOrder(ctx context.Context, was, now Order) (Order, error) {
 	lines, err := s.store.lines().where(ctx, "WHERE order_id = $1 ORDER BY product_id", now.ID)
 	for _, line := range lines {
 		if err == nil {
-			err = s.putBack(ctx, line)
+			_, err = s.move(ctx, line.ProductID, line.Quantity)
 		}
 	}
 	return now, err
-}
-
-func (s *shop) putBack(ctx context.Context, line Line) error {
-	was, now, err := s.move(ctx, line.ProductID, line.Quantity)
-	if err != nil {
-		return err
-	}
-	return s.products.Updated(ctx, was, now)
 }
 
 // linesRouter is the live endpoint of lines. What is published of a line touches its order, in which it is nested.
@@ -177,7 +169,8 @@ func (s *shop) deleteLine(ctx context.Context, was Line) error {
 	if err := s.store.lines().remove(ctx, was); err != nil {
 		return err
 	}
-	return s.putBack(ctx, was)
+	_, err := s.move(ctx, was.ProductID, was.Quantity)
+	return err
 }
 
 // hold keeps an order as it is until the transaction ends, and raises its version: a change of its lines is one of what the order

@@ -143,44 +143,42 @@ type receipt struct {
 	Order int64 `json:"order"`
 }
 
-// order takes so many of a product off the shelf and into the customer's order, in one transaction. What it publishes when that is
-// committed goes out as one entry of the log: nobody sees the one without the other.
-func (s *shop) order(ctx context.Context, p Product, in quantity) (receipt, error) {
-	var sold, left Product
-	var to basket
-	err := s.store.transaction(ctx, func(ctx context.Context) (err error) {
-		if sold, left, err = s.move(ctx, p.ID, -in.Quantity); err != nil {
+// order takes so many of a product off the shelf and into the customer's order, in one transaction. What it publishes there is one
+// entry of the log, if it commits: nobody sees the one without the other.
+func (s *shop) order(ctx context.Context, p Product, in quantity) (to receipt, err error) {
+	err = s.store.transaction(ctx, func(ctx context.Context) error {
+		left, err := s.move(ctx, p.ID, -in.Quantity)
+		if err != nil {
 			return err
 		}
-		to, err = s.fill(ctx, visitor(ctx), left, in.Quantity)
+		to.Order, err = s.fill(ctx, visitor(ctx), left, in.Quantity)
 		return err
 	})
-	if err != nil {
-		return receipt{}, err
-	}
-	return receipt{to.order.ID}, errors.Join(s.products.Updated(ctx, sold, left), s.publish(ctx, to))
+	return to, err
 }
 
 func (s *shop) restock(ctx context.Context, p Product, in quantity) (struct{}, error) {
-	was, now, err := s.move(ctx, p.ID, in.Quantity)
-	if err != nil {
-		return struct{}{}, err
-	}
-	return struct{}{}, s.products.Updated(ctx, was, now)
+	return struct{}{}, s.store.transaction(ctx, func(ctx context.Context) error {
+		_, err := s.move(ctx, p.ID, in.Quantity)
+		return err
+	})
 }
 
-// move changes the stock of a product, whatever its version: two who order at once do not conflict. It returns the product before
-// and after.
-func (s *shop) move(ctx context.Context, id, by int64) (was, now Product, err error) {
+// move changes the stock of a product, whatever its version: two who order at once do not conflict. It is called in a transaction, and
+// returns the product as it is then.
+func (s *shop) move(ctx context.Context, id, by int64) (Product, error) {
 	rows := s.store.products()
-	now, err = rows.one(ctx, "UPDATE products SET stock = stock + $1, version = version + 1 WHERE id = $2 AND stock + $1 >= 0 RETURNING "+rows.columns, by, id)
+	now, err := rows.one(ctx, "UPDATE products SET stock = stock + $1, version = version + 1 WHERE id = $2 AND stock + $1 >= 0 RETURNING "+rows.columns, by, id)
 	if errors.Is(err, sql.ErrNoRows) {
-		return was, now, s.soldOut(ctx, id)
+		return now, s.soldOut(ctx, id)
 	}
-	was = now
+	if err != nil {
+		return now, err
+	}
+	was := now
 	was.Stock -= by
 	was.Version--
-	return was, now, err
+	return now, s.products.Updated(ctx, was, now)
 }
 
 // soldOut says why there was nothing to take.

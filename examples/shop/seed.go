@@ -40,32 +40,30 @@ type seedling struct {
 
 // seed fills an empty database.
 func (s *store) seed(ctx context.Context) error {
-	return s.transaction(ctx, func(ctx context.Context) error {
-		there, err := s.categories().where(ctx, "LIMIT 1")
-		if err != nil || len(there) > 0 {
+	there, err := s.categories().where(ctx, "LIMIT 1")
+	if err != nil || len(there) > 0 {
+		return err
+	}
+	tags := map[string]int64{}
+	for _, name := range []string{"vegan", "local", "sweet", "new"} {
+		tag, err := s.tags().add(ctx, Tag{Name: name})
+		if err != nil {
 			return err
 		}
-		tags := map[string]int64{}
-		for _, name := range []string{"vegan", "local", "sweet", "new"} {
-			tag, err := s.tags().add(ctx, Tag{Name: name})
-			if err != nil {
+		tags[name] = tag.ID
+	}
+	for _, part := range shelf {
+		category, err := s.categories().add(ctx, Category{Name: part.category})
+		if err != nil {
+			return err
+		}
+		for _, one := range part.products {
+			if err := s.plant(ctx, one, category.ID, tags); err != nil {
 				return err
 			}
-			tags[name] = tag.ID
 		}
-		for _, part := range shelf {
-			category, err := s.categories().add(ctx, Category{Name: part.category})
-			if err != nil {
-				return err
-			}
-			for _, one := range part.products {
-				if err := s.plant(ctx, one, category.ID, tags); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 func (s *store) plant(ctx context.Context, one seedling, category int64, tags map[string]int64) error {

@@ -12,12 +12,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/swampline/live"
 )
 
 // testApp serves the application over a database of its own.
 func testApp(t *testing.T) *httptest.Server {
 	t.Helper()
-	app := newApp(testStore(t), slog.New(slog.NewTextHandler(t.Output(), nil)))
+	app := newApp(testStore(t), live.Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	server := httptest.NewServer(app)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

@@ -25,6 +25,7 @@ func listsRouter(s *store, todos live.Publisher[Todo]) *live.Router[List] {
 	return &live.Router[List]{
 		Name:  "lists",
 		Scope: live.Everyone,
+		Tx:    s.tx,
 
 		List: func(ctx context.Context, q live.Query) ([]List, error) {
 			clause, args := q.SQL(where.SQLite)

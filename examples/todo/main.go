@@ -3,6 +3,8 @@
 // at /live/ and two declarations, in lists.go and todos.go.
 //
 //	go run ./examples/todo
+//
+// With -broker several processes are one application: see package brokers.
 package main
 
 import (
@@ -21,6 +23,7 @@ import (
 	"time"
 
 	"github.com/swampline/live"
+	"github.com/swampline/live/examples/internal/brokers"
 )
 
 func main() {
@@ -40,6 +43,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	addr := flags.String("addr", "localhost:8080", "the address to listen on; port 0 takes a free one")
 	file := flags.String("db", "todo.db", "the SQLite file that keeps the lists; it is made when it is missing")
+	address := flags.String("broker", "", "the log that several processes share, "+brokers.Forms+"; none is the memory of this one")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -51,7 +55,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	defer store.Close()
 
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
-	app := newApp(store, logger)
+	shared, err := brokers.Open(ctx, *address, "todo", store.db, logger)
+	if err != nil {
+		return err
+	}
+	defer shared.Close()
+	app := newApp(store, live.Options{Logger: logger, Broker: shared.Broker, Outbox: shared.Outbox})
 
 	listener, err := net.Listen("tcp", *addr)
 	if err != nil {
@@ -95,11 +104,11 @@ type app struct {
 	hub *live.Hub
 }
 
-func newApp(store *store, logger *slog.Logger) *app {
+func newApp(store *store, options live.Options) *app {
 	todos := todosRouter(store)
 	lists := listsRouter(store, todos)
 
-	hub := live.New(live.Options{Logger: logger})
+	hub := live.New(options)
 	hub.Register(lists, todos)
 
 	// Forms come from our own pages only. The hub checks the origin of its requests itself.
@@ -107,9 +116,9 @@ func newApp(store *store, logger *slog.Logger) *app {
 
 	mux := http.NewServeMux()
 	mux.Handle("/live/", withVisitor(hub))
-	mux.Handle("GET /{$}", servePage(logger))
+	mux.Handle("GET /{$}", servePage(options.Logger))
 	mux.Handle("GET /static/", serveStatic())
 	mux.Handle("POST /visitor", forms.Handler(http.HandlerFunc(renameVisitor)))
-	mux.Handle("POST /lists/{id}/clear", forms.Handler(withVisitor(clearDone(store, todos, logger))))
+	mux.Handle("POST /lists/{id}/clear", forms.Handler(withVisitor(clearDone(store, todos, options.Logger))))
 	return &app{Handler: mux, hub: hub}
 }

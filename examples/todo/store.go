@@ -78,12 +78,12 @@ func (s *store) Close() error { return s.db.Close() }
 
 // seed writes a first list into an empty database.
 func (s *store) seed(ctx context.Context) error {
-	return s.transaction(ctx, func(tx *sql.Tx) error {
+	return s.tx(ctx, func(ctx context.Context) error {
 		var lists int
-		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM lists").Scan(&lists); err != nil || lists > 0 {
+		if err := s.in(ctx).QueryRowContext(ctx, "SELECT count(*) FROM lists").Scan(&lists); err != nil || lists > 0 {
 			return err
 		}
-		list, err := insertList(ctx, tx, List{Name: "Welcome", ChangedBy: "live"})
+		list, err := s.addList(ctx, List{Name: "Welcome", ChangedBy: "live"})
 		if err != nil {
 			return err
 		}
@@ -94,7 +94,7 @@ func (s *store) seed(ctx context.Context) error {
 			{Title: "Start the server", Changed: "ticked", Done: true},
 		} {
 			todo.ListID, todo.ChangedBy = list.ID, "live"
-			if _, err := insertTodo(ctx, tx, todo); err != nil {
+			if _, err := s.addTodo(ctx, todo); err != nil {
 				return err
 			}
 		}
@@ -102,44 +102,63 @@ func (s *store) seed(ctx context.Context) error {
 	})
 }
 
+// Transactions
+
+// tx runs do in a transaction, which is in do's ctx and so that of what the store does with it. What the routers are told with
+// that ctx is published if it commits, and not otherwise.
+func (s *store) tx(ctx context.Context, do func(ctx context.Context) error) error {
+	return live.Tx(ctx, s.db, func(ctx context.Context, _ *sql.Tx) error { return do(ctx) })
+}
+
+// queryer is a *sql.DB or a *sql.Tx.
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// in returns the transaction of ctx, or the database outside of one.
+func (s *store) in(ctx context.Context) queryer {
+	if tx, ok := live.TxOf(ctx, s.db); ok {
+		return tx
+	}
+	return s.db
+}
+
 // Lists
 
 func (s *store) lists(ctx context.Context, clause string, args ...any) ([]List, error) {
-	rows, err := s.db.QueryContext(ctx, "SELECT "+listColumns+" FROM lists "+clause, args...)
+	rows, err := s.in(ctx).QueryContext(ctx, "SELECT "+listColumns+" FROM lists "+clause, args...)
 	return collect(rows, err, scanList)
 }
 
 func (s *store) list(ctx context.Context, id int64) (List, error) {
-	row := s.db.QueryRowContext(ctx, "SELECT "+listColumns+" FROM lists WHERE id = ?", id)
+	row := s.in(ctx).QueryRowContext(ctx, "SELECT "+listColumns+" FROM lists WHERE id = ?", id)
 	return found(scanList(row))
 }
 
 func (s *store) addList(ctx context.Context, list List) (List, error) {
-	return insertList(ctx, s.db, list)
-}
-
-func insertList(ctx context.Context, db queryer, list List) (List, error) {
 	now := where.FormatTime(time.Now())
-	row := db.QueryRowContext(ctx, "INSERT INTO lists (name, created_at, changed_at, changed_by) VALUES (?, ?, ?, ?) RETURNING "+listColumns,
+	row := s.in(ctx).QueryRowContext(ctx, "INSERT INTO lists (name, created_at, changed_at, changed_by) VALUES (?, ?, ?, ?) RETURNING "+listColumns,
 		list.Name, now, now, list.ChangedBy)
 	return scanList(row)
 }
 
 // saveList writes list over the row that has its id and version.
 func (s *store) saveList(ctx context.Context, list List) (List, error) {
-	row := s.db.QueryRowContext(ctx, "UPDATE lists SET name = ?, changed_at = ?, changed_by = ?, version = version + 1 WHERE id = ? AND version = ? RETURNING "+listColumns,
+	row := s.in(ctx).QueryRowContext(ctx, "UPDATE lists SET name = ?, changed_at = ?, changed_by = ?, version = version + 1 WHERE id = ? AND version = ? RETURNING "+listColumns,
 		list.Name, where.FormatTime(time.Now()), list.ChangedBy, list.ID, list.Version)
 	return unchanged(scanList(row))
 }
 
 // removeList deletes a list and returns the todos that went with it.
 func (s *store) removeList(ctx context.Context, list List) (gone []Todo, err error) {
-	err = s.transaction(ctx, func(tx *sql.Tx) error {
-		rows, err := tx.QueryContext(ctx, "DELETE FROM todos WHERE list_id = ? RETURNING "+todoColumns, list.ID)
+	err = s.tx(ctx, func(ctx context.Context) error {
+		rows, err := s.in(ctx).QueryContext(ctx, "DELETE FROM todos WHERE list_id = ? RETURNING "+todoColumns, list.ID)
 		if gone, err = collect(rows, err, scanTodo); err != nil {
 			return err
 		}
-		return deleteOne(tx.ExecContext(ctx, "DELETE FROM lists WHERE id = ? AND version = ?", list.ID, list.Version))
+		return deleteOne(s.in(ctx).ExecContext(ctx, "DELETE FROM lists WHERE id = ? AND version = ?", list.ID, list.Version))
 	})
 	return gone, err
 }
@@ -147,49 +166,40 @@ func (s *store) removeList(ctx context.Context, list List) (gone []Todo, err err
 // Todos
 
 func (s *store) todos(ctx context.Context, clause string, args ...any) ([]Todo, error) {
-	rows, err := s.db.QueryContext(ctx, "SELECT "+todoColumns+" FROM todos "+clause, args...)
+	rows, err := s.in(ctx).QueryContext(ctx, "SELECT "+todoColumns+" FROM todos "+clause, args...)
 	return collect(rows, err, scanTodo)
 }
 
 func (s *store) todo(ctx context.Context, id int64) (Todo, error) {
-	row := s.db.QueryRowContext(ctx, "SELECT "+todoColumns+" FROM todos WHERE id = ?", id)
+	row := s.in(ctx).QueryRowContext(ctx, "SELECT "+todoColumns+" FROM todos WHERE id = ?", id)
 	return found(scanTodo(row))
 }
 
 func (s *store) addTodo(ctx context.Context, todo Todo) (Todo, error) {
-	return insertTodo(ctx, s.db, todo)
-}
-
-func insertTodo(ctx context.Context, db queryer, todo Todo) (Todo, error) {
 	now := where.FormatTime(time.Now())
-	row := db.QueryRowContext(ctx, "INSERT INTO todos (list_id, title, done, created_at, changed, changed_at, changed_by) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING "+todoColumns,
+	row := s.in(ctx).QueryRowContext(ctx, "INSERT INTO todos (list_id, title, done, created_at, changed, changed_at, changed_by) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING "+todoColumns,
 		todo.ListID, todo.Title, todo.Done, now, todo.Changed, now, todo.ChangedBy)
 	return inList(scanTodo(row))
 }
 
 // saveTodo writes todo over the row that has its id and version.
 func (s *store) saveTodo(ctx context.Context, todo Todo) (Todo, error) {
-	row := s.db.QueryRowContext(ctx, "UPDATE todos SET list_id = ?, title = ?, done = ?, changed = ?, changed_at = ?, changed_by = ?, version = version + 1 WHERE id = ? AND version = ? RETURNING "+todoColumns,
+	row := s.in(ctx).QueryRowContext(ctx, "UPDATE todos SET list_id = ?, title = ?, done = ?, changed = ?, changed_at = ?, changed_by = ?, version = version + 1 WHERE id = ? AND version = ? RETURNING "+todoColumns,
 		todo.ListID, todo.Title, todo.Done, todo.Changed, where.FormatTime(time.Now()), todo.ChangedBy, todo.ID, todo.Version)
 	return unchanged(inList(scanTodo(row)))
 }
 
 func (s *store) removeTodo(ctx context.Context, todo Todo) error {
-	return deleteOne(s.db.ExecContext(ctx, "DELETE FROM todos WHERE id = ? AND version = ?", todo.ID, todo.Version))
+	return deleteOne(s.in(ctx).ExecContext(ctx, "DELETE FROM todos WHERE id = ? AND version = ?", todo.ID, todo.Version))
 }
 
 // removeDone deletes the ticked todos of a list and returns them.
 func (s *store) removeDone(ctx context.Context, listID int64) ([]Todo, error) {
-	rows, err := s.db.QueryContext(ctx, "DELETE FROM todos WHERE list_id = ? AND done RETURNING "+todoColumns, listID)
+	rows, err := s.in(ctx).QueryContext(ctx, "DELETE FROM todos WHERE list_id = ? AND done RETURNING "+todoColumns, listID)
 	return collect(rows, err, scanTodo)
 }
 
 // Rows
-
-// queryer is a *sql.DB or a *sql.Tx.
-type queryer interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}
 
 // scanner is a *sql.Row or a *sql.Rows.
 type scanner interface{ Scan(dest ...any) error }
@@ -254,19 +264,6 @@ func inList(todo Todo, err error) (Todo, error) {
 		err = invalid("list_id", "This list does not exist (any more).")
 	}
 	return todo, err
-}
-
-// transaction commits what do did, or undoes it when do fails.
-func (s *store) transaction(ctx context.Context, do func(*sql.Tx) error) error {
-	tx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback() // does nothing after Commit
-	if err := do(tx); err != nil {
-		return err
-	}
-	return tx.Commit()
 }
 
 // storedTime is a time.Time that can be scanned from the text that where.FormatTime made of it: of one length and in UTC, so

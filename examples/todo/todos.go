@@ -35,6 +35,7 @@ func todosRouter(s *store) *live.Router[Todo] {
 	return &live.Router[Todo]{
 		Name:  "todos",
 		Scope: live.Everyone,
+		Tx:    s.tx,
 
 		List: func(ctx context.Context, q live.Query) ([]Todo, error) {
 			clause, args := q.SQL(where.SQLite)
@@ -80,7 +81,7 @@ func whatChanged(was, now Todo) string {
 }
 
 // clearDone deletes the ticked todos of a list. It is an ordinary handler of the application that changes rows behind
-// the router's back, as a job or an import would, and tells the router afterwards.
+// the router's back, as a job or an import would, and tells the router in the same transaction.
 func clearDone(s *store, todos live.Publisher[Todo], logger *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		listID, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
@@ -88,12 +89,15 @@ func clearDone(s *store, todos live.Publisher[Todo], logger *slog.Logger) http.H
 			http.NotFound(w, r)
 			return
 		}
-		gone, err := s.removeDone(r.Context(), listID)
-		for _, todo := range gone {
-			if err == nil {
-				err = todos.Deleted(r.Context(), todo)
+		err = s.tx(r.Context(), func(ctx context.Context) error {
+			gone, err := s.removeDone(ctx, listID)
+			for _, todo := range gone {
+				if err == nil {
+					err = todos.Deleted(ctx, todo)
+				}
 			}
-		}
+			return err
+		})
 		if err != nil {
 			logger.Error("the done todos could not be cleared", "list", listID, "error", err)
 			http.Error(w, "They could not be cleared.", http.StatusInternalServerError)

@@ -20,11 +20,20 @@ function executable() {
   return found;
 }
 
+const options = () => ({
+  executablePath: executable(),
+  headless: true,
+  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync"],
+});
+
 export function launch() {
-  return chromium.launch({
-    executablePath: executable(),
-    headless: true,
-    args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-      "--disable-component-update", "--disable-sync"],
-  });
+  return chromium.launch(options());
+}
+
+/** Launches a browser that can die: its kill ends the process without a word to anybody. */
+export async function launchMortal() {
+  const server = await chromium.launchServer(options());
+  const browser = await chromium.connect(server.wsEndpoint());
+  return { browser, kill: () => server.kill() };
 }

@@ -4,7 +4,7 @@ import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -13,9 +13,9 @@ const examples = fileURLToPath(new URL("../../", import.meta.url));
 
 /** Builds an example, such as "todo", into a new directory and returns both. */
 export async function build(example) {
-  const directory = await mkdtemp(join(tmpdir(), `live-${example}-`));
+  const directory = await mkdtemp(join(tmpdir(), `live-${basename(example)}-`));
   const clean = () => rm(directory, { recursive: true, force: true });
-  const binary = join(directory, example);
+  const binary = join(directory, basename(example));
   try {
     await promisify(execFile)("go", ["build", "-o", binary, `./${example}`], { cwd: examples });
   } catch (error) {
@@ -27,13 +27,20 @@ export async function build(example) {
 
 /** One running server. */
 export class Server {
-  /** Starts the binary over a database; port 0 takes a free one. */
-  static async start({ binary, directory }, { name = "app", port = 0 } = {}) {
+  /**
+   * Starts the binary over a database, with a log that it shares when there is one, and with further flags; port 0 takes a free one. One without
+   * a name has no database.
+   */
+  static async start({ binary, directory }, { name = "app", port = 0, broker, flags = [] } = {}) {
     const server = new Server();
     server.app = { binary, directory };
     server.name = name;
+    server.broker = broker;
+    server.flags = flags;
     server.log = "";
-    server.process = spawn(binary, ["-addr", `127.0.0.1:${port}`, "-db", join(directory, `${name}.db`)], { stdio: ["ignore", "pipe", "pipe"] });
+    const shared = broker ? ["-broker", broker] : [];
+    const kept = name ? ["-db", join(directory, `${name}.db`)] : [];
+    server.process = spawn(binary, ["-addr", `127.0.0.1:${port}`, ...kept, ...shared, ...flags], { stdio: ["ignore", "pipe", "pipe"] });
     server.exit = once(server.process, "exit");
     server.process.stderr.on("data", (text) => (server.log += text));
     const said = once(createInterface(server.process.stdout), "line");
@@ -60,7 +67,7 @@ export class Server {
 
   /** Starts it again, at the same place over the same database. */
   restart() {
-    return Server.start(this.app, { name: this.name, port: this.port });
+    return Server.start(this.app, { name: this.name, port: this.port, broker: this.broker, flags: this.flags });
   }
 
   /** Sends a request of a program that is no browser. */

@@ -21,6 +21,11 @@ export class Window extends Base {
     await this.until(readItems, items);
   }
 
+  /** Waits until exactly these items are shown, in any order. */
+  async holds(...items) {
+    await this.until(`() => (${readItems})().sort()`, items.sort());
+  }
+
   /** Waits until the number of open items is told. */
   async counts(text) {
     await this.until(() => document.querySelector("#count").textContent, text);

@@ -2,16 +2,17 @@
 
 import assert from "node:assert/strict";
 
-const patience = 10_000;
-
 export class Window {
-  /** Opens the page over a transport, or over whichever gets through, and waits for the element that tells that it is ready. */
-  static async open(browser, url, { cookies = [], ready, transport, ...options } = {}) {
+  /** How many milliseconds anything may take. */
+  static patience = 10_000;
+
+  /** Opens a page over a transport, or over whichever gets through, and waits for the element that tells that it is ready. */
+  static async open(browser, url, { cookies = [], path = "/", ready, transport, ...options } = {}) {
     const window = new this();
     window.context = await browser.newContext({ viewport: { width: 1000, height: 700 }, ...options });
-    window.context.setDefaultTimeout(patience);
+    window.context.setDefaultTimeout(this.patience);
     await window.context.addCookies(cookies);
-    await window.#load(url, ready, transport);
+    await window.#load(url + path, ready, transport);
     return window;
   }
 
@@ -22,13 +23,13 @@ export class Window {
       if (message.type() === "error") this.complaints.push(message.text());
     });
     this.page.on("pageerror", (error) => this.complaints.push(String(error)));
-    await this.page.goto(transport ? `${url}/?transport=${transport}` : url);
+    await this.page.goto(transport ? `${url}?transport=${transport}` : url);
     await this.page.locator(ready).waitFor();
   }
 
   /** Forgives what the browser itself complained about while there was no connection. */
   forgive() {
-    this.complaints = this.complaints.filter((text) => !/net::ERR_|WebSocket connection to|status of 503/.test(text));
+    this.complaints = this.complaints.filter((text) => !/net::ERR_|WebSocket connection to|status of 50[23]/.test(text));
   }
 
   /** Closes the window. A console that complained is an error. */
@@ -51,7 +52,7 @@ export class Window {
   async until(read, wanted, argument) {
     const seen = await this.page.evaluate(`(async () => {
       const wanted = ${JSON.stringify(JSON.stringify(wanted))};
-      for (const end = Date.now() + ${patience}; ; await new Promise((next) => setTimeout(next, 10))) {
+      for (const end = Date.now() + ${this.constructor.patience}; ; await new Promise((next) => setTimeout(next, 10))) {
         const seen = (${read})(${JSON.stringify(argument)});
         if (JSON.stringify(seen) === wanted || Date.now() > end) return seen;
       }
