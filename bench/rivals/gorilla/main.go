@@ -1,0 +1,6 @@
+// Gorilla is gorilla/websocket as a server of the bench.
+package main
+
+import "github.com/swampline/live/bench/rivals/internal/rival"
+
+func main() { rival.Main(newHub(), "websocket", rival.Followed("/ws")) }
