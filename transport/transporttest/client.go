@@ -126,7 +126,7 @@ func (c *Client) Next(ctx context.Context) (Message, error) {
 		if len(c.inbox) > 0 {
 			m := c.inbox[0]
 			c.inbox = c.inbox[1:]
-			c.delivered.apply(&m)
+			_ = c.delivered.apply(&m) // as received has, of which no error came
 			c.mu.Unlock()
 			if m.seen && !c.o.Verbatim {
 				continue
@@ -181,9 +181,13 @@ func (c *Client) push(connection int, raw string) {
 	}
 	m.Connection = connection
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.received.apply(&m)
-	c.put(m)
+	if err = c.received.apply(&m); err == nil {
+		c.put(m)
+	}
+	c.mu.Unlock()
+	if err != nil {
+		c.fail(fmt.Errorf("transporttest: the server sent %s: %w", raw, err))
+	}
 }
 
 func (c *Client) put(m Message) {

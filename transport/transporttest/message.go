@@ -1,6 +1,7 @@
 package transporttest
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -127,17 +128,18 @@ func (s *subscription) follow(limit int) {
 	s.message["limit"], _ = json.Marshal(limit)
 }
 
-// take applies a message to the rows of a window. What is wrong with it, the test of windows finds.
-func (s *subscription) take(m *Message) {
+// take applies a message to the rows of a window. The error says what the server did wrong.
+func (s *subscription) take(m *Message) error {
 	if s.window == nil && m.Limit > 0 && s.message != nil {
 		s.follow(m.Limit)
 	}
-	if s.window != nil {
-		if feed := s.window.Feeds[s.id]; feed != nil && m.Type == "resumed" {
-			feed.Answered = false
-		}
-		_ = s.window.Receive([]byte(m.Raw))
+	if s.window == nil {
+		return nil
 	}
+	if feed := s.window.Feeds[s.id]; feed != nil && m.Type == "resumed" {
+		feed.Answered = false
+	}
+	return s.window.Receive([]byte(m.Raw))
 }
 
 // unsubscribe notes a message. It reports false if that is no unsubscribe of a subscription.
@@ -169,10 +171,10 @@ func (l *ledger) remove(id int64) {
 	}
 }
 
-// apply moves the subscriptions, and notes on the message what it is for.
-func (l *ledger) apply(m *Message) {
+// apply moves the subscriptions, and notes on the message what it is for. The error says what the server did wrong to a window.
+func (l *ledger) apply(m *Message) (err error) {
 	if m.Connection == 0 {
-		return
+		return nil
 	}
 	if m.Connection != l.connection || l.queries == nil {
 		l.connection, l.queries = m.Connection, map[string][]*subscription{}
@@ -182,14 +184,14 @@ func (l *ledger) apply(m *Message) {
 	}
 	switch m.Type {
 	case "snapshot", "resync", "resumed":
-		l.answer(m)
+		err = l.answer(m)
 	case "change", "message", "count":
 		m.For = nil
 		for _, s := range l.queries[m.Query] {
 			fill := (m.More != nil || m.Count != nil) && m.Cursor == s.cursor
 			if after(m.Cursor, s.cursor) || fill {
 				s.cursor, m.For = m.Cursor, append(m.For, s.id)
-				s.take(m)
+				err = cmp.Or(err, s.take(m))
 			}
 		}
 		m.seen = len(m.For) == 0
@@ -197,6 +199,7 @@ func (l *ledger) apply(m *Message) {
 		for _, s := range l.subscriptions {
 			if s.current && after(m.Cursor, s.cursor) {
 				s.cursor = m.Cursor
+				err = cmp.Or(err, s.take(m))
 			}
 		}
 	case "error", "closed":
@@ -204,11 +207,12 @@ func (l *ledger) apply(m *Message) {
 			l.remove(m.ID)
 		}
 	}
+	return err
 }
 
 // answer takes what the server says to a subscribe. That one goes on as before, on the next poll, is no news. A snapshot that nobody
 // asked for answers the subscription that was made by the URL of a single router.
-func (l *ledger) answer(m *Message) {
+func (l *ledger) answer(m *Message) error {
 	s := l.find(m.ID)
 	if s == nil {
 		s = &subscription{id: m.ID}
@@ -225,7 +229,7 @@ func (l *ledger) answer(m *Message) {
 	if m.Tag != "" {
 		s.tag = m.Tag
 	}
-	s.take(m)
+	return s.take(m)
 }
 
 // messages returns the subscribe messages that go on from here.
