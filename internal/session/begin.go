@@ -232,6 +232,9 @@ func (s *Session) snapshot(sub *subscription, round uint32, source Source, after
 	for _, key := range loaded.Keys {
 		sub.held[key] = struct{}{}
 	}
+	if !sub.unsent {
+		sub.owed = reason
+	}
 	sub.unsent, sub.resumed = true, false
 	listing := loaded.Listing
 	if source.Query.Stream() != nil {

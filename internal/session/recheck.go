@@ -209,7 +209,11 @@ func (sub *subscription) check() {
 		sub.begin(sub.asked)
 		return
 	case sub.state == loading || lacks:
-		sub.begin(sub.load)
+		again := sub.load
+		if lacks && sub.owed != "" { // what happened since is not why its client must be given its rows anew
+			again.reason = sub.owed
+		}
+		sub.begin(again)
 		return
 	case sub.resumed && sub.query.Stream() != nil:
 		// Whether these are the rights by which the client got what it holds, nobody knows: they may have been new when it came.

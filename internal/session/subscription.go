@@ -71,6 +71,8 @@ type way struct {
 	message wire.Message
 	// asked is how the client asked for it, and load what it is loading for, or loaded for last.
 	asked, load load
+	// owed is why the snapshot that is unsent is a resync; empty when it is none. It counts if that is dropped.
+	owed string
 	// missed is what a member that is behind has read and was not told; nil when there is none.
 	missed *missed
 	// held are the keys of all rows that the subscription may hold, known while it catches up from its own snapshot.
@@ -421,6 +423,9 @@ func (sub *subscription) settle() {
 // taken notes that the transport has taken the subscription's snapshot. The session's lock is held.
 func (sub *subscription) taken() {
 	sub.unsent, sub.delivered = false, true
+	if sub.way != nil {
+		sub.owed = ""
+	}
 	if sub.bounds != nil {
 		sub.told = 0
 	}
