@@ -106,7 +106,7 @@ func (r *Relay) watch(ctx context.Context, lose context.CancelCauseFunc, term ui
 			lose(errLost)
 			return
 		}
-		r.await(ctx, time.Until(s.until))
+		s.await(ctx, time.Until(s.until))
 	}
 }
 

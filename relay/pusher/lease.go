@@ -1,6 +1,7 @@
 package pusher
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"sync"
@@ -35,10 +36,11 @@ type heard struct {
 // time. The others count from when they hear it, and he from when he said it, so that he stops before they begin.
 type lease struct {
 	channel, node string
-	began         time.Time     // the node's own clock
-	changed       chan struct{} // holds an element when something has
+	began         time.Time // the node's own clock
 
-	mu    sync.Mutex
+	mu      sync.Mutex
+	changed chan struct{} // closed at the next change
+
 	hello string // that waits for its place on the log; empty when nobody joins
 	known bool   // what was said before is known
 	since broker.Position
@@ -54,7 +56,7 @@ type lease struct {
 }
 
 func newLease(channel string) *lease {
-	return &lease{channel: channel, node: rand.Text()[:12], began: time.Now(), changed: make(chan struct{}, 1)}
+	return &lease{channel: channel, node: rand.Text()[:12], began: time.Now(), changed: make(chan struct{})}
 }
 
 // words are those of an entry.
@@ -161,11 +163,10 @@ func (l *lease) apply(w word) {
 	l.notify()
 }
 
+// notify wakes who waits for a change. The lock is held.
 func (l *lease) notify() {
-	select {
-	case l.changed <- struct{}{}:
-	default:
-	}
+	close(l.changed)
+	l.changed = make(chan struct{})
 }
 
 // standing is what a node may do now.
@@ -180,6 +181,19 @@ type standing struct {
 	next   uint64
 	over   time.Time
 	at     broker.Position
+	// changed is closed when this does not stand any more.
+	changed <-chan struct{}
+}
+
+// await waits until it is another one, but not for longer than that.
+func (s standing) await(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(max(d, time.Millisecond))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-s.changed:
+	case <-timer.C:
+	}
 }
 
 func (l *lease) standing() standing {
@@ -188,7 +202,7 @@ func (l *lease) standing() standing {
 	defer l.mu.Unlock()
 	return standing{
 		known: l.known, leads: l.known && l.holder == l.node && now.Before(l.until), until: l.until, term: l.term,
-		vacant: l.known && !now.Before(l.over), next: l.taken + 1, over: l.over, at: l.at,
+		vacant: l.known && !now.Before(l.over), next: l.taken + 1, over: l.over, at: l.at, changed: l.changed,
 	}
 }
 

@@ -145,29 +145,14 @@ func (r *Relay) step(ctx context.Context) error {
 	case s.leads:
 		return r.lead(ctx, s)
 	case s.vacant:
-		select {
-		case <-r.lease.changed:
-		default:
-		}
 		if err := r.say(r.lease.say(s.next, r.options.Lease, s.at)); err != nil {
 			return err
 		}
-		r.await(ctx, r.options.Lease/3)
+		s.await(ctx, r.options.Lease/3)
 		return nil
 	}
-	r.await(ctx, time.Until(s.over))
+	s.await(ctx, time.Until(s.over))
 	return nil
-}
-
-// await waits until the lease is another one, but not for longer than that.
-func (r *Relay) await(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(max(d, time.Millisecond))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-r.lease.changed:
-	case <-timer.C:
-	}
 }
 
 // say puts a word on the log.
