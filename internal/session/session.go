@@ -19,10 +19,45 @@ import (
 
 // Session is one connected client. It implements transport.Session.
 type Session struct {
-	// Who names the caller, as rechecks on the log do. It is set before the first message is handled.
-	Who string
+	// What a delivery to a parked session reads and writes comes first, in 256 bytes: a change may be for ten thousand sessions in a row, which
+	// are in no cache.
+
 	// Transport names what drains the session, for metrics and logs. It is set before the first message is handled.
 	Transport string
+	// Dialect is the other protocol that the session speaks, nil for this module's own. It is set before the first message is handled.
+	Dialect *Dialect
+
+	shard *Shard
+	mu    sync.Mutex
+	// parked is the connection that the shard offers what is queued; nil while somebody comes for it. Offering says that the shard is at it, and
+	// touched that it will come to the session at the end of its turn. Abandoned says that nobody takes anything any more. Streams says that a
+	// transport takes frames again and again, by Next, beside what is received; left, that the client was asked to leave; signedOut, that its caller
+	// may not be here any more.
+	parked                                                         transport.Parked
+	offering, touched, abandoned, streams, closed, left, signedOut bool
+
+	queue []item
+	env   *Env
+	// followed is when the hub followed the oldest entry of which something is queued; oldest, that of what was taken last.
+	followed observe.Moment
+	// round grows when the queue is taken: what a subscription queued in another is not queued any more.
+	round uint64
+	// lagging is how many subscriptions can be read on.
+	lagging int
+	// bytes is what the session holds for its client: in the queue, of which data is what can be dropped, and inFlight, which the
+	// transport has taken and is sending. Counted is how much of it the sum of all sessions knows.
+	bytes, data int
+	few         [2]item // where the queue is while it is short
+	snapshots   int     // that are queued
+
+	inFlight, counted int
+	// freed is closed when room was made; nil when nobody waits for it.
+	freed  chan struct{}
+	oldest observe.Moment
+	wake   chan struct{} // for who waits in Next or Poll; nil while nobody can
+
+	// Who names the caller, as rechecks on the log do. It is set before the first message is handled.
+	Who string
 	// Remote is the address of the client, for logs. It is set before the first message is handled.
 	Remote string
 	// Messages and Subscribes are how many messages its client may send, and how often it may be answered from the beginning.
@@ -30,47 +65,18 @@ type Session struct {
 	// set before the first message is handled.
 	Messages, Subscribes Allowance
 	Whole                bool
-
 	// Stays says that the client is on a stream: while the broker is away at the hub's start, its subscriptions wait for it, and what it
 	// sends besides is answered. It is set before the first message is handled.
 	Stays bool
 
-	// Dialect is the other protocol that the session speaks, nil for this module's own. It is set before the first message is handled.
-	Dialect *Dialect
-
-	env    *Env
-	shard  *Shard
 	id     string
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	mu   sync.Mutex
-	wake chan struct{} // for who waits in Next or Poll; nil while nobody can
-	// parked is the connection that the shard offers what is queued; nil while somebody comes for it. Offering says that the shard is at it, and
-	// touched that it will come to the session at the end of its turn. Abandoned says that nobody takes anything any more. Streams says that a
-	// transport takes frames again and again, by Next, beside what is received; left, that the client was asked to leave; signedOut, that its caller
-	// may not be here any more. They stand together because a session of more than 512 bytes would take 576.
-	parked                                                         transport.Parked
-	offering, touched, abandoned, streams, closed, left, signedOut bool
-
-	queue []item
-	few   [2]item // where the queue is while it is short
-	// snapshots is how many are queued. Round grows when the queue is taken: what a subscription queued in another is not queued any more.
-	snapshots int
-	round     uint64
-	// lagging is how many subscriptions can be read on.
-	lagging int
-	// bytes is what the session holds for its client: in the queue, of which data is what can be dropped, and inFlight, which the
-	// transport has taken and is sending. Counted is how much of it the sum of all sessions knows.
-	bytes, data, inFlight, counted int
-	// freed is closed when room was made; nil when nobody waits for it.
-	freed chan struct{}
-	// Followed is when the hub followed the oldest entry of which something is queued; oldest, that of what was taken last.
-	followed, oldest observe.Moment
-	subs             subscriptions
-	slots            line // of messages that are worked on
-	loads            line // of subscriptions that load anew
-	busy             int  // messages and subscriptions without an answer
+	subs  subscriptions
+	slots line // of messages that are worked on
+	loads line // of subscriptions that load anew
+	busy  int  // messages and subscriptions without an answer
 
 	reason *transport.ClosedError // why it was sent away, nil when it was not
 	rights rights

@@ -27,15 +27,11 @@ const (
 // subscription is one session's interest in a query. The session's lock guards it. There may be a million, most of which are live and long past
 // their beginning: what only the others need is its way.
 type subscription struct {
+	// What a delivery reads and writes comes first, in 128 bytes: see Session.
 	session *Session
 	query   *livequery.Query
-	release func()
 	*way    // nil for one that has arrived: it is live, and its client has its answer
 	*bounds // nil unless the query is a window or a count
-	// ask is what the client asked for, known when it has arrived; origin, who wants to know of its end, nil for nobody.
-	ask    *wire.Ask
-	origin *wire.Origin
-	id     int64
 	// name is how data messages name the query, towards this session: usually the query's own ID. Nil before there is a query.
 	name *string
 	// position is that up to which everything is queued. When data is queued, from is that up to which everything was before.
@@ -44,12 +40,7 @@ type subscription struct {
 	queuedIn uint64
 	// began is when it was last given a snapshot or its cursor was taken: what the hub followed before kept nobody waiting.
 	began observe.Moment
-	// round counts the changes of state, so that work that was begun in one is not ended in another.
-	round uint32
-	slot  int32 // see livequery.Member
-	// doubted says that it alone is to be rechecked, and was not yet. It is set by any goroutine.
-	doubted atomic.Bool
-	state   state
+	state state
 	// over says that it ended, though its shard may not know yet.
 	over bool
 	// paid says that its client was charged for being answered from the beginning.
@@ -64,6 +55,17 @@ type subscription struct {
 	unsure bool
 	// paused says that the log could not be read, and that it is too early to try again.
 	paused bool
+	// doubted says that it alone is to be rechecked, and was not yet. It is set by any goroutine.
+	doubted atomic.Bool
+
+	// round counts the changes of state, so that work that was begun in one is not ended in another.
+	round   uint32
+	slot    int32 // see livequery.Member
+	release func()
+	// ask is what the client asked for, known when it has arrived; origin, who wants to know of its end, nil for nobody.
+	ask    *wire.Ask
+	origin *wire.Origin
+	id     int64
 }
 
 // way is what a subscription needs until it is where its client is.

@@ -18,7 +18,6 @@ import (
 // broke.
 type conn struct {
 	out    outlet.Outlet
-	form   string // of batches, with the tag behind the ids of events
 	single bool
 
 	pingInterval time.Duration
@@ -26,7 +25,7 @@ type conn struct {
 	timer        *time.Timer // of the next sign of life; nil at the end
 }
 
-// form begins the names of what Append makes.
+// form begins the name of what Append makes: behind it is the tag behind the ids of events.
 const form = "sse~"
 
 // takeOver goes on with a stream of which everything that was said has been flushed. It reports whether it could: then the session is closed when
@@ -36,9 +35,9 @@ func takeOver(w http.ResponseWriter, s transport.Session, o transport.Options) b
 	if err != nil {
 		return false
 	}
-	c := &conn{form: form + o.Tag, single: o.Single, pingInterval: o.PingInterval}
+	c := &conn{single: o.Single, pingInterval: o.PingInterval}
 	c.mu.Lock() // which Ended waits for
-	c.out.Open(netConn, early, c, s, o.WriteTimeout, o.Hold)
+	c.out.Open(netConn, early, c, form+o.Tag, s, o.WriteTimeout, o.Hold)
 	c.out.Drain() // before it can be closed: it is Ended that closes the session
 	c.out.CutWith(o.Cut, c)
 	c.timer = time.AfterFunc(o.NextPing(), c.beat)
@@ -60,8 +59,8 @@ func (c *conn) beat() {
 	})
 }
 
-// Form implements outlet.Owner.
-func (c *conn) Form() string { return c.form }
+// tag is what stands behind the ids of events.
+func (c *conn) tag() string { return c.out.Form()[len(form):] }
 
 // Append implements outlet.Owner: it appends the frames' events as one chunk.
 func (c *conn) Append(to []byte, frames []*transport.Frame) []byte {
@@ -72,7 +71,7 @@ func (c *conn) Append(to []byte, frames []*transport.Frame) []byte {
 	to = slices.Grow(to, size)
 	start := len(to)
 	for _, f := range frames {
-		to = event(to, f, c.form[len(form):])
+		to = event(to, f, c.tag())
 	}
 	var length [18]byte
 	prefix := chunk(length[:0], len(to)-start)
@@ -84,7 +83,7 @@ func (c *conn) Around(f *transport.Frame) (before, data, behind []byte) {
 	if lineEnd(f.Data) >= 0 {
 		return c.Append(nil, []*transport.Frame{f}), nil, nil
 	}
-	head := append(head(nil, f, c.form[len(form):]), "data: "...)
+	head := append(head(nil, f, c.tag()), "data: "...)
 	before = append(chunk(nil, len(head)+len(f.Data)+len("\n\n")), head...)
 	return before, f.Data, []byte("\n\n\r\n")
 }

@@ -30,7 +30,7 @@ func BenchmarkOffer(b *testing.B) {
 		}
 	}()
 	c, s := &conn{}, &parked{offer: make(chan transport.Parked, 1)}
-	c.out.Open(near, nil, c, s, time.Minute, nil)
+	c.out.Open(near, nil, c, c.form(), s, time.Minute, nil)
 	c.out.Drain()
 	p := <-s.offer
 	frames := []*transport.Frame{script.Frame("change", "", string(make([]byte, 128)))}

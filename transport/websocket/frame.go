@@ -20,8 +20,8 @@ const (
 	maxControl = 2 + 125 // with its header
 )
 
-// Form implements outlet.Owner.
-func (c *conn) Form() string {
+// form names what Append makes.
+func (c *conn) form() string {
 	if c.each {
 		return "websocket, each"
 	}

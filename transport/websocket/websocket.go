@@ -141,7 +141,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	h.c.out.Open(conn, early, h.c, h.s, h.o.WriteTimeout, h.o.Hold)
+	h.c.out.Open(conn, early, h.c, h.c.form(), h.s, h.o.WriteTimeout, h.o.Hold)
 	l := &link{Conn: conn, c: h.c}
 	return l, bufio.NewReadWriter(bufio.NewReaderSize(l, maxHeader), bufio.NewWriterSize(l, maxHeader)), nil
 }

@@ -142,7 +142,7 @@ func (o *Outlet) Offer(b *transport.Batch) bool {
 	if joined(b.Frames) < len(b.Frames) || len(b.Frames[0].Data) > buffer.Size {
 		return o.keep(b.Frames)
 	}
-	data := b.Bytes(o.owner.Form(), func(frames []*transport.Frame) []byte { return o.owner.Append(nil, frames) })
+	data := b.Bytes(o.form, func(frames []*transport.Frame) []byte { return o.owner.Append(nil, frames) })
 	last := o.owner.Last(b.Frames)
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -35,8 +35,6 @@ type lines struct {
 	calls atomic.Int32 // of Ended
 }
 
-func (l *lines) Form() string { return "lines" }
-
 func (l *lines) Append(to []byte, frames []*transport.Frame) []byte {
 	for _, f := range frames {
 		to = append(append(to, f.Data...), '\n')
@@ -114,7 +112,7 @@ func tcp(t testing.TB) (near, far net.Conn) {
 // open serves a session on a connection.
 func open(t testing.TB, near net.Conn, early string, s *script.Session) *lines {
 	l := &lines{session: s, ended: make(chan error, 2), over: make(chan error, 2)}
-	l.out.Open(near, []byte(early), l, s, 10*time.Second, func() func(error) { return func(failure error) { l.over <- failure } })
+	l.out.Open(near, []byte(early), l, "lines", s, 10*time.Second, func() func(error) { return func(failure error) { l.over <- failure } })
 	t.Cleanup(l.out.Close)
 	l.out.Drain()
 	l.out.Go(l.Arrived)
@@ -429,7 +427,7 @@ func TestAPanicEndsOneConnection(t *testing.T) {
 	defer far.Close()
 	s := broken{script.New()}
 	l := &lines{session: s.Session, ended: make(chan error, 2), over: make(chan error, 2)}
-	l.out.Open(near, nil, l, s, time.Second, func() func(error) { return func(failure error) { l.over <- failure } })
+	l.out.Open(near, nil, l, "lines", s, time.Second, func() func(error) { return func(failure error) { l.over <- failure } })
 	l.out.Drain()
 	if err := <-l.over; err == nil || !strings.Contains(err.Error(), "oh") || !strings.Contains(err.Error(), "Park") {
 		t.Errorf("the hub was told %v", err)
@@ -450,7 +448,7 @@ func TestAPanicIsKeptWhileTheClientIsWaitedFor(t *testing.T) {
 	each(t, func(t *testing.T, near, far net.Conn) {
 		s := broken{script.New()}
 		l := &lines{session: s.Session, ended: make(chan error, 2), over: make(chan error, 2)}
-		l.out.Open(near, nil, lingering{l}, s, time.Second, func() func(error) { return func(failure error) { l.over <- failure } })
+		l.out.Open(near, nil, lingering{l}, "lines", s, time.Second, func() func(error) { return func(failure error) { l.over <- failure } })
 		l.out.Go(l.Arrived)
 		until(t, "waited for", l.rests)
 		l.out.Drain()
@@ -466,7 +464,7 @@ func TestAPanicIsKeptWhileTheClientIsWaitedFor(t *testing.T) {
 func TestServeWaitsWhereNobodyHolds(t *testing.T) {
 	near, far := tcp(t)
 	l := &lines{session: script.New(), ended: make(chan error, 2)}
-	l.out.Open(near, nil, l, l.session, time.Second, nil)
+	l.out.Open(near, nil, l, "lines", l.session, time.Second, nil)
 	l.out.Drain()
 	l.out.Go(l.Arrived)
 	until(t, "parked", l.session.Parked)
