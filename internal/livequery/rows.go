@@ -12,9 +12,9 @@ import (
 // row was finds out, a change that comes after a newer one is recognised, and an update can be sent as a difference.
 type rows struct {
 	states map[string]*state
-	// sweepAt is the number of states at which those that nobody needs are dropped: twice what the last sweep left, so
-	// that the work is constant for each change.
-	sweepAt int
+	// sweepAt is the number of states at which a sweep begins, which drops those that nobody needs: twice what the last sweep left, so
+	// that the work is constant for each change. Unswept is how many a sweep that is under way has yet to look at.
+	sweepAt, unswept int
 }
 
 type state struct {
@@ -49,6 +49,8 @@ type reading struct {
 
 const (
 	minSweep = 1024
+	// sweepBy is how many states are looked at after an entry while a sweep is under way.
+	sweepBy = 16
 	// maxAhead bounds the states of one row that lists returned: an application that does not publish makes ever more.
 	maxAhead = 8
 )
@@ -226,15 +228,27 @@ func older(version, than *int64) bool {
 	return version != nil && than != nil && *version < *than
 }
 
-// sweep drops the states that nobody needs: keep tells of a state whether somebody does.
+// sweep drops states that nobody needs: keep tells of a state whether somebody does. It is called after each entry, and looks at a few, so that no
+// entry waits for it: there may be a million, each of which is a search in the index. Those that it looks at are random, since a map's range
+// begins anywhere; a sweep looks at as many as there are twice over, and so misses one in seven.
 func (r *rows) sweep(keep func(*state) bool) {
-	if len(r.states) < r.sweepAt {
-		return
+	if r.unswept == 0 {
+		if len(r.states) < r.sweepAt {
+			return
+		}
+		r.unswept = 2 * len(r.states)
 	}
+	few := min(sweepBy, r.unswept)
+	r.unswept -= few
 	for key, s := range r.states {
+		if few--; few < 0 {
+			break
+		}
 		if !keep(s) {
 			delete(r.states, key)
 		}
 	}
-	r.sweepAt = max(minSweep, 2*len(r.states))
+	if r.unswept == 0 {
+		r.sweepAt = max(minSweep, 2*len(r.states))
+	}
 }

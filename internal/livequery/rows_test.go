@@ -1,6 +1,7 @@
 package livequery
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/swampline/live/internal/record"
@@ -319,5 +320,27 @@ func TestReadingsAreBounded(t *testing.T) {
 	}
 	if n := len(h.stream.rows.states["1"].ahead); n > maxAhead {
 		t.Errorf("%d readings of one row are held", n)
+	}
+}
+
+// An entry never waits for all states to be looked at, and most that nobody needs go all the same.
+func TestASweepIsSpreadOverEntries(t *testing.T) {
+	const needed, others = 5_000, 20_000
+	r := newRows()
+	for i := range needed + others {
+		r.states[fmt.Sprint(i)] = &state{published: i < needed}
+	}
+	for entry := range 2*(needed+others)/sweepBy + 1 {
+		looked := 0
+		r.sweep(func(s *state) bool { looked++; return s.published })
+		if looked > sweepBy {
+			t.Fatalf("entry %d waited for %d states", entry, looked)
+		}
+	}
+	if r.unswept != 0 {
+		t.Errorf("the sweep is not over: it would look at %d more", r.unswept)
+	}
+	if n := len(r.states); n < needed || n > needed+others/4 {
+		t.Errorf("%d states are left, of which %d are needed", n, needed)
 	}
 }
