@@ -162,9 +162,14 @@ func protocols() (list []goal) {
 func others() []goal {
 	filters := func(clients int) place { return place{"filters", "", clients} }
 	return []goal{
-		{what: "publish against 10⁶ distinct filters, beyond what it costs against 1", unit: "µs", bound: 2, found: func(all figures) (float64, bool) {
+		{what: "publish against 10⁶ distinct filters, beyond what it costs against 1, whose session never sleeps", unit: "µs", bound: 2, found: func(all figures) (float64, bool) {
 			most, known := all.median(filters(1_000_000), "live", "publish_cpu")
 			least, both := all.median(filters(1), "live", "publish_cpu")
+			return most - least, known && both
+		}},
+		{what: "publish against 10⁶ distinct filters, beyond what it costs against 10³, in as many sessions", unit: "µs", bound: 2, found: func(all figures) (float64, bool) {
+			most, known := all.median(filters(1_000_000), "live", "publish_cpu")
+			least, both := all.median(filters(1000), "live", "publish_cpu")
 			return most - least, known && both
 		}},
 		{what: "publish against 10⁶ distinct filters", unit: "× 10³ filters", bound: 2, found: func(all figures) (float64, bool) {

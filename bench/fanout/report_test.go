@@ -31,12 +31,12 @@ func TestGoalsAreJudgedByRatiosOfARound(t *testing.T) {
 		verdicts[j.What+" "+j.Goal] = j.verdict()
 	}
 	for what, want := range map[string]string{
-		"CPU a delivery, w1, 1000 clients, websocket ≤ 1.10 × raw":                    "met", // the middle one
-		"deliveries/s, w1, 1000 clients, websocket ≥ 0.90 × raw":                      "met",
-		"CPU a delivery, w1, 10000 clients, websocket ≤ 1.10 × raw":                   "not measured",
-		"publish against 10⁶ distinct filters, beyond what it costs against 1 ≤ 2 µs": "**missed**",
-		"measurements of live that failed ≤ 0":                                        "**missed**",
-		"lost or doubled, all scenarios ≤ 0":                                          "met",
+		"CPU a delivery, w1, 1000 clients, websocket ≤ 1.10 × raw":                                                "met", // the middle one
+		"deliveries/s, w1, 1000 clients, websocket ≥ 0.90 × raw":                                                  "met",
+		"CPU a delivery, w1, 10000 clients, websocket ≤ 1.10 × raw":                                               "not measured",
+		"publish against 10⁶ distinct filters, beyond what it costs against 1, whose session never sleeps ≤ 2 µs": "**missed**",
+		"measurements of live that failed ≤ 0":                                                                    "**missed**",
+		"lost or doubled, all scenarios ≤ 0":                                                                      "met",
 	} {
 		if verdicts[what] != want {
 			t.Errorf("%s: %q, want %q", what, verdicts[what], want)
