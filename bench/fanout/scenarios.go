@@ -203,7 +203,7 @@ func (b *bench) overload() {
 					if err := c.Say(history/2, c.publish); err != nil {
 						return err
 					}
-					if _, err := c.memory(); err != nil { // is answered when all is said
+					if _, err := c.memory(); err != nil { // is answered when all is said, and followed
 						return err
 					}
 				}

@@ -94,7 +94,7 @@ func chunk(to []byte, size int) []byte {
 }
 
 // Last implements outlet.Owner.
-func (c *conn) Last(frames []*transport.Frame) bool { return c.single && refusal(frames) != nil }
+func (c *conn) Last(frames []*transport.Frame) bool { return refusal(frames) != nil && c.single }
 
 // Arrived implements outlet.Owner. A client has nothing more to say here: reading is to find out that it is gone.
 func (c *conn) Arrived() {

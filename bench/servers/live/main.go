@@ -11,9 +11,11 @@ import (
 	"net/http"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/swampline/live"
 	"github.com/swampline/live/bench/internal/server"
+	"github.com/swampline/live/broker"
 	"github.com/swampline/live/transport/pusher"
 )
 
@@ -53,11 +55,29 @@ func main() {
 			log.Fatal(err)
 		}
 	}, flow, func(s *server.Stats) {
+		await(hub, options.Broker)
 		s.Lists = rows.lists.Load()
 		if e := wrong.Load(); e != nil {
 			s.Error = *e
 		}
 	})
+}
+
+// await waits until the hub has followed a log that forgets: one that falls behind further than that has nothing to tell clients of.
+func await(hub *live.Hub, b broker.Broker) {
+	if b == nil {
+		return
+	}
+	for {
+		head, err := b.Head(context.Background())
+		if err != nil {
+			log.Fatal(err)
+		}
+		if hub.Stats().Position == head.String() {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // subscribes are what the clients ask for.
