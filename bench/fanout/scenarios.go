@@ -224,8 +224,8 @@ func (b *bench) idle() {
 }
 
 // filters is publishing to a hub that has so many subscriptions, each with a filter of its own, of which one matches. It runs without connections.
-// They are those of a thousand sessions, which sleep until a change is theirs; a single one has a session that never sleeps. It repeats itself,
-// so one round of it is enough.
+// They are those of a thousand sessions, which sleep until a change is theirs; a single one has a session that never sleeps. There are as many
+// changes as the garbage collector needs to come round. It repeats itself, so one round of it is enough.
 func (b *bench) filters() {
 	if b.round > 1 {
 		return
@@ -235,7 +235,7 @@ func (b *bench) filters() {
 		f := figure{Scenario: "filters", Clients: n, Server: "live", Values: map[string]float64{}}
 		if err == nil {
 			var out []byte
-			out, err = exec.Command(program[0], "-filters", fmt.Sprint(n), "-each", fmt.Sprint(max(1, n/1000))).Output()
+			out, err = exec.Command(program[0], "-filters", fmt.Sprint(n), "-each", fmt.Sprint(max(1, n/1000)), "-publishes", fmt.Sprint(max(20_000, n/2))).Output()
 			if err == nil {
 				err = json.Unmarshal(out, &f.Values)
 			}
