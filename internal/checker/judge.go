@@ -93,8 +93,8 @@ func (c *client) excused(l *link, s *subscription, m mirror.Message) bool {
 		return turns != s.turns || now != s.mask || o.excuse(m.Reason, l.began, c.who)
 	case "unknown":
 		// What leaves a hub in doubt about a member is more than the words on the log tell: a resync of presence for this reason is counted,
-		// and not judged. What a window's hub doubts the oracle does not follow either.
-		return s.kind == window || s.meets()
+		// and not judged.
+		return s.meets()
 	}
 	return false
 }

@@ -256,6 +256,7 @@ func (sub *subscription) adopt(round uint32, source Source, at broker.Position) 
 	}
 	sub.query, sub.release = source.Query, source.Release
 	sub.name = sub.session.nameFor(sub, source.Query)
+	sub.prepare, sub.prepared = source.Prepare, 0
 	sub.forget()
 	sub.become(behind)
 	sub.answered = true

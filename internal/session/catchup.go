@@ -177,7 +177,7 @@ func (s *Session) join(ctx context.Context, sub *subscription, round uint32, que
 		d, known := align(at)
 		ran = s.shard.ask(func() {
 			if !known {
-				s.startAnew(sub, round)
+				s.prepareAgain(sub, round)
 				return
 			}
 			s.goLive(sub, round, d, at)
@@ -187,13 +187,37 @@ func (s *Session) join(ctx context.Context, sub *subscription, round uint32, que
 	return ran != nil && s.shard.await(ctx, ran)
 }
 
-// startAnew reloads a subscription to what this hub does not hold any more.
-func (s *Session) startAnew(sub *subscription, round uint32) {
+// manyTries is how often a window is read for one subscription that would join it.
+const manyTries = 3
+
+// prepareAgain has the rows of a window read for a subscription that cannot join it: since it was prepared the window has lost them, or so
+// many that it does not reach as far as the client's. If that is in vain, or the subscription was a member before, it is resynced. It runs on
+// the shard's goroutine.
+func (s *Session) prepareAgain(sub *subscription, round uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if sub.state == behind && sub.round == round {
-		sub.reload(unknownRow, broker.Position{})
+	if sub.state != behind || sub.round != round || s.closed {
+		return
 	}
+	if sub.prepare == nil || sub.prepared == manyTries {
+		sub.reload(unknownRow, broker.Position{})
+		return
+	}
+	sub.prepared++
+	sub.pause(true)
+	prepare := sub.prepare
+	s.spawn(func() {
+		err := prepare(s.caller())
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if sub.state != behind || sub.round != round || s.closed {
+			return
+		}
+		if sub.pause(false); err != nil { // what is wrong, loading says
+			sub.reload(unknownRow, broker.Position{})
+		}
+		s.signal()
+	})
 }
 
 // expired starts a subscription anew that the log does not reach back to. When the log is another one, and the hub has yet

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -75,6 +76,9 @@ type way struct {
 	asked, load load
 	// owed is why the snapshot that is unsent is a resync; empty when it is none. It counts if that is dropped.
 	owed string
+	// prepare gives its query's window rows that reach as far as the client's; nil when nobody need. Prepared is how often that was in vain.
+	prepare  func(ctx context.Context) error
+	prepared int
 	// missed is what a member that is behind has read and was not told; nil when there is none.
 	missed *missed
 	// held are the keys of all rows that the subscription may hold, known while it catches up from its own snapshot.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/internal/livequery"
@@ -19,7 +20,11 @@ import (
 )
 
 // windowed is a hub whose subscriptions are to the first rows by id. Its windows have all rows that there are, so none is ever refilled.
-type windowed struct{ *hub }
+type windowed struct {
+	*hub
+	// prepare, unless nil, is asked whether a window is prepared.
+	prepare func() bool
+}
 
 func (h windowed) Subscribe(_ context.Context, m wire.Message) (session.Source, error) {
 	order, err := where.ParseOrder("id")
@@ -35,7 +40,7 @@ func (h windowed) Subscribe(_ context.Context, m wire.Message) (session.Source, 
 		Query: q, Release: func() { h.stream.Release(q) },
 		Load: func(context.Context, broker.Position, bool) (session.Loaded, error) { return h.first(q, p, m.Limit) },
 		Prepare: func(context.Context) error {
-			if h.stream.Loaded(q) {
+			if h.prepare != nil && !h.prepare() || h.stream.Loaded(q) {
 				return nil
 			}
 			_, err := h.first(q, p, m.Limit)
@@ -110,6 +115,41 @@ func shows(feed *mirror.Feed) (keys []string) {
 	return keys
 }
 
+// A window may lose its rows between the moment when it was prepared for a client that resumes and the one when that joins it: then they are
+// read again. Only if that is in vain is the client resynced.
+func TestAWindowThatIsLostBeforeItIsJoinedIsReadAgain(t *testing.T) {
+	for name, test := range map[string]struct {
+		lost    int // times
+		resyncs []string
+	}{"once": {1, nil}, "as often as it is read": {4, []string{"unknown"}}} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, options{}, func(t *testing.T, h *hub) {
+				asked := 0
+				h.env.App = windowed{hub: h, prepare: func() bool { asked++; return asked > test.lost }}
+				h.mustPut(1, 0)
+				h.mustPut(2, 0)
+				synctest.Wait()
+				c := h.client()
+				first := c.window(1, 2)
+				c.drain()
+				c.reconnect()
+				time.Sleep(time.Hour) // of the bubble: nobody follows the window any more, and it is gone
+				h.mustPut(3, 0)
+				h.mustPut(0, 0)
+				c.window(1, 2)
+				c.drain()
+				resyncs(t, first, test.resyncs...)
+				if got := shows(first); !slices.Equal(got, []string{"0", "1"}) {
+					t.Errorf("it shows %v, want 0 and 1", got)
+				}
+				if want := min(test.lost, 3) + 1; asked != want {
+					t.Errorf("it was prepared %d times, want %d", asked, want)
+				}
+			})
+		})
+	}
+}
+
 // TestAMemberThatDiffersFromItsWindowFallsBehind lets a client that came by the log follow a window that was ahead of it: the window has lost
 // a row, or holds one, of which the log tells only when the client is behind once more. Then nobody but the client knows up to
 // where it holds every row, and it is to end with what the database has.
@@ -131,7 +171,7 @@ func TestAMemberThatDiffersFromItsWindowFallsBehind(t *testing.T) {
 			for then, leaves := range map[string]bool{"stays": false, "leaves": true} {
 				t.Run(what+", "+how+", "+then, func(t *testing.T) {
 					inBubble(t, options{queue: 600}, func(t *testing.T, h *hub) {
-						h.env.App = windowed{h}
+						h.env.App = windowed{hub: h}
 						fallBehind(t, h, write, fall, leaves)
 					})
 				})
@@ -215,7 +255,7 @@ func TestARecheckedWindowIsToldWhatItMissed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, options{}, func(t *testing.T, h *hub) {
-				h.env.App = windowed{h}
+				h.env.App = windowed{hub: h}
 				for id := range int64(6) {
 					h.mustPut(id+1, 0)
 				}
