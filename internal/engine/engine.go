@@ -100,16 +100,11 @@ func (e *Engine) Channels() *livequery.Channels { return e.channels }
 // AddStream makes the stream of a router.
 func (e *Engine) AddStream(s *livequery.Schema) *livequery.Stream {
 	stream := livequery.NewStream(e.registry, s)
-	stream.Publishing = publishing
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.streams[s.Router] = stream
 	return stream
 }
-
-// publishing is how long it takes, at most, until a change that was committed is on the log. It counts for who says nothing of what a row was
-// before, and then only for clients that resume where a list was read for the first time.
-const publishing = 10 * time.Second
 
 // linger is how long a query that nobody refers to is kept for a client that polls or reconnects.
 const linger = time.Minute

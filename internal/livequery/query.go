@@ -32,10 +32,8 @@ type Query struct {
 	// telling is what the entry that is being matched means to the query so far.
 	telling *Delivery
 	// since is the position from which on this query's verdicts are complete; touched is that of the last entry that
-	// concerned it; primed is set when a list was loaded here, listed, in nanoseconds of Unix time, is when that was, for as long as it may
-	// have been ahead of the log. All guarded by the stream's (or channels') lock.
+	// concerned it; primed is set when a list was loaded here. All guarded by the stream's (or channels') lock.
 	touched, since, primed broker.Position
-	listed                 int64
 	window                 *Window  // nil unless it is limited
 	counter                *counter // nil unless rows are counted
 	members                members

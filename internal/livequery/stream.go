@@ -31,10 +31,6 @@ type Stream struct {
 	// Fetch has a window's rows read, or a counter's counted. It is set before the stream is used, and must not wait: it is
 	// called with the stream's lock held.
 	Fetch func(*Query)
-	// Publishing is how long a change may be in the database before it is on the log. A list that was read meanwhile does not hold a row that
-	// has left, and somebody who has come by the log does: so for as long the stream does not know every row that subscriptions can hold. It is set
-	// before the stream is used; zero for a database that is never ahead.
-	Publishing time.Duration
 
 	mu    sync.Mutex
 	index *index.Index[*Query]
@@ -218,9 +214,6 @@ func (s *Stream) Prime(q *Query, list []Read, at broker.Position) {
 	current := s.began.IsZero() || s.began.Epoch == at.Epoch && !s.began.After(at) // else the log was lost meanwhile
 	if q.primed.IsZero() && current {
 		q.primed = at
-		if s.Publishing > 0 {
-			q.listed = time.Now().UnixNano()
-		}
 		if s.resolved.After(at) { // what came by meanwhile was resolved without these rows
 			q.primed = s.resolved
 		}
@@ -238,23 +231,14 @@ func (s *Stream) Unsure(q *Query, n int) {
 }
 
 // PrimedBefore reports whether this hub knows every row that a subscription with this cursor can hold: a list was loaded
-// before it, by so much that it was not ahead of it, and all that followed was matched.
+// before it, and all that followed was matched.
 func (s *Stream) PrimedBefore(q *Query, cursor broker.Position) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.primedBefore(q, cursor)
+	return q.primedBefore(cursor)
 }
 
-func (s *Stream) primedBefore(q *Query, p broker.Position) bool {
-	if q.listed != 0 && !q.primed.IsZero() {
-		if time.Since(time.Unix(0, q.listed)) < s.Publishing {
-			return false
-		}
-		q.listed = 0
-		if s.resolved.After(q.primed) { // what left before the list was read has come by now
-			q.primed = s.resolved
-		}
-	}
+func (q *Query) primedBefore(p broker.Position) bool {
 	return !q.primed.IsZero() && q.primed.Epoch == p.Epoch && !q.primed.After(p)
 }
 
@@ -265,7 +249,7 @@ func (s *Stream) UnchangedSince(q *Query, p broker.Position) bool {
 	if q.since.Epoch != p.Epoch || q.since.After(p) || q.touched.After(p) || q.counter != nil && q.stale() {
 		return false
 	}
-	return !s.unknown.After(p) || s.primedBefore(q, p)
+	return !s.unknown.After(p) || q.primedBefore(p)
 }
 
 // Tag names a query for caches: the same text for the same view and predicate on every hub, telling nothing of it.
@@ -315,7 +299,7 @@ func (s *Stream) Reset(at broker.Position) {
 	defer s.mu.Unlock()
 	s.rows, s.resolved, s.unknown, s.began = newRows(), at, broker.Position{}, at
 	for q := range s.all {
-		q.since, q.touched, q.primed, q.listed = at, at, broker.Position{}, 0
+		q.since, q.touched, q.primed = at, at, broker.Position{}
 		if q.window != nil {
 			q.window.unload()
 		}
