@@ -32,7 +32,7 @@ type Session struct {
 	// parked is the connection that the shard offers what is queued; nil while somebody comes for it. Offering says that the shard is at it, and
 	// touched that it will come to the session at the end of its turn. Abandoned says that nobody takes anything any more. Streams says that a
 	// transport takes frames again and again, by Next, beside what is received; left, that the client was asked to leave; signedOut, that its caller
-	// may not be here any more.
+	// may not be here any more. A session of more than 512 bytes would take 576.
 	parked                                                         transport.Parked
 	offering, touched, abandoned, streams, closed, left, signedOut bool
 
