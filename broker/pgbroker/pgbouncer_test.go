@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/swampline/live/broker"
@@ -62,8 +63,9 @@ func TestPgBouncerAlone(t *testing.T) {
 		r.gets(data, "and")
 	}
 	appended(t, b, numbers(0, 50)...)
-	trimmed(t, b)
-	if got := held(t, b); len(got) > 53 {
-		t.Errorf("%d entries are held", len(got))
+	for end := time.Now().Add(30 * time.Second); len(held(t, b)) > 53; trimmed(t, b) { // the follower's broker may be at it, with an older bound
+		if time.Now().After(end) {
+			t.Fatalf("%d entries are held", len(held(t, b)))
+		}
 	}
 }
