@@ -68,6 +68,7 @@ func TestPgBouncer(t *testing.T) {
 				exec(t, pool, "INSERT INTO todos (id, title) VALUES ($1, 'x')", i)
 				sub.Want(t, live.Create, fmt.Sprint(i))
 			}
+			drained(t, pool) // else what is published and not yet deleted comes again
 			stop()
 			exec(t, pool, "UPDATE todos SET title = 'y' WHERE id = 1")
 			run(t, s) // the lock was given back
