@@ -25,14 +25,14 @@ func (s *Stream) recount(q *Query) {
 	}
 }
 
-// Counted takes a count, which was read after a position, and returns what it means to members: if it is the same as before, that it is
-// as of a later position. Nil when it is of no use. The engine holds still, at now.
+// Counted takes a count, which was read after a position, and returns it for members, though it may be the same as before: the database may be
+// ahead of the log, so two that were read after one position may differ, and who came meanwhile, or came from another hub, may hold another. Nil
+// when it is of no use. The engine holds still, at now.
 func (s *Stream) Counted(q *Query, value int64, at, now broker.Position) *Delivery {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := q.counter
 	c.counting = false
-	news := !c.known || c.value != value
 	if c.at.Epoch == at.Epoch && c.at.After(at) {
 		return nil // a later one was faster
 	}
@@ -43,11 +43,7 @@ func (s *Stream) Counted(q *Query, value int64, at, now broker.Position) *Delive
 	} else {
 		c.at = now
 	}
-	d := &Delivery{Query: q, Position: now, recounted: true}
-	if news {
-		d.count = &value
-	}
-	return d
+	return &Delivery{Query: q, Position: now, count: &value}
 }
 
 // Count is what was counted last, and the position that the database had reached.

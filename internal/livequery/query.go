@@ -56,8 +56,6 @@ type Delivery struct {
 	Unreadable bool
 	// Bulk says that rows changed of which only a filter is known: every member must be given a new snapshot.
 	Bulk bool
-	// recounted says that the rows of a counter were counted anew, though count is nil when there are as many as before.
-	recounted bool
 	// Followed is when this hub followed the entry that it tells of; zero for what was read meanwhile, or when nobody watches.
 	Followed observe.Moment
 
@@ -180,7 +178,10 @@ func (d *Delivery) Empty() bool {
 
 // Fills reports whether the delivery is no entry's but brings what was read meanwhile, as of a position that members may have
 // been told already.
-func (d *Delivery) Fills() bool { return d.more != nil || d.recounted }
+func (d *Delivery) Fills() bool { return d.more != nil || d.count != nil }
+
+// Count is how many rows the query has, for one that counts.
+func (d *Delivery) Count() int64 { return *d.count }
 
 // OfWindow reports whether the delivery tells of a window's members, not of one subscription that catches up.
 func (d *Delivery) OfWindow() bool { return d.items != nil || d.more != nil }

@@ -39,7 +39,8 @@ type Stream struct {
 	idle    idlers
 	// windows are the windows on each list, of whatever limits.
 	windows map[string][]*Query
-	// unsure counts, for each query, the members that resumed from a cursor and may hold rows that this hub never saw.
+	// unsure counts, for each query, the members that resumed from a cursor and may hold rows that this hub never saw. One that counts rows
+	// has never seen any, and is always in it.
 	unsure map[*Query]int
 	rows   rows
 	// resolved is the position of the last entry that changed a row; unknown, of the last whose earlier state nobody here
@@ -134,7 +135,7 @@ func (s *Stream) newQuery(spec Spec, since broker.Position) *Query {
 	q.stream, q.View, q.Predicate = s, spec.View, spec.Predicate
 	switch {
 	case spec.Count:
-		q.counter = &counter{}
+		q.counter, s.unsure[q] = &counter{}, 1
 	case spec.Limit > 0:
 		q.window = newWindow(s.Schema, spec.Order, spec.Limit)
 		q.window.list = spec.list()
@@ -179,6 +180,9 @@ func (s *Stream) remove(q *Query) {
 	s.index.Remove(&q.entry)
 	if q.window != nil {
 		s.close(q)
+	}
+	if q.counter != nil {
+		delete(s.unsure, q)
 	}
 	text := q.Predicate.String()
 	first := s.queries[text]

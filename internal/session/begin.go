@@ -227,6 +227,9 @@ func (s *Session) snapshot(sub *subscription, round uint32, source Source, after
 	}
 	if sub.bounds != nil {
 		sub.edge, sub.counted = loaded.Edge, loaded.At
+		if n := loaded.Listing.Count; n != nil {
+			sub.number, sub.numbered = *n, true
+		}
 	}
 	sub.held = make(map[string]struct{}, len(loaded.Keys))
 	for _, key := range loaded.Keys {

@@ -332,7 +332,7 @@ func (s *Session) goLive(sub *subscription, round uint32, shared *livequery.Deli
 		m.rows.Tell(shared)
 	}
 	sub.missed = nil
-	if shared != nil && (!sub.query.Counts() || sub.counted.IsZero() || shared.Position.After(sub.counted)) {
+	if shared != nil && (!sub.query.Counts() || sub.lacksCount(shared)) {
 		sub.tell(shared, sub.position)
 	}
 	sub.become(live)

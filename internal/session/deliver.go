@@ -39,8 +39,11 @@ func (sub *subscription) Deliver(run []*livequery.Delivery) {
 
 // lacks reports whether a delivery is news. What was read meanwhile is as of the position that was told last, or later.
 func (sub *subscription) lacks(d *livequery.Delivery) bool {
-	if d.Fills() {
-		return d.Query.Counts() || !sub.position.After(d.Position)
+	switch {
+	case d.Query.Counts():
+		return !sub.counted.After(d.Position)
+	case d.Fills():
+		return !sub.position.After(d.Position)
 	}
 	return d.Position.After(sub.position)
 }
@@ -51,18 +54,37 @@ func (sub *subscription) tell(d *livequery.Delivery, before broker.Position) boo
 	if sub.defeated(d) {
 		return false
 	}
+	if sub.query.Counts() {
+		sub.tellCount(d, before)
+		return true
+	}
 	if !d.Empty() {
 		sub.queue(d, before)
 		if sub.way != nil && sub.held != nil {
 			d.Keys(func(key string) { sub.held[key] = struct{}{} })
 		}
 	}
-	if sub.query.Counts() {
-		sub.counted = d.Position
-		return true
-	}
 	sub.position = d.Position
 	return true
+}
+
+// tellCount queues a count unless the client shows it. The session's lock is held.
+func (sub *subscription) tellCount(d *livequery.Delivery, before broker.Position) {
+	if n := d.Count(); !sub.numbered || sub.number != n {
+		sub.queue(d, before)
+		sub.number, sub.numbered = n, true
+	}
+	sub.counted = d.Position
+}
+
+// lacksCount reports whether a subscription that becomes a member lacks the count that members share: it is newer than its own, or was read
+// after the same position and is another. What its client shows may be as of a later one, at another hub: then the next tells. The session's
+// lock is held.
+func (sub *subscription) lacksCount(d *livequery.Delivery) bool {
+	if sub.counted == d.Position {
+		return sub.numbered && sub.number != d.Count()
+	}
+	return sub.counted.IsZero() || d.Position.After(sub.counted)
 }
 
 // queue queues what a delivery says. The session's lock is held.
@@ -121,7 +143,7 @@ func (sub *subscription) unqueue() bool {
 	}
 	sub.queuedIn, sub.position = 0, sub.from
 	if sub.bounds != nil {
-		sub.telling, sub.counted = 0, broker.Position{}
+		sub.telling, sub.counted, sub.numbered = 0, broker.Position{}, false
 	}
 	return true
 }

@@ -95,8 +95,11 @@ type bounds struct {
 	// client knows up to where it holds every row. Telling is what told will be when what is queued is taken.
 	edge          where.Row
 	told, telling uint64
-	// counted is the position of the count that was told last.
-	counted broker.Position
+	// counted is the position of the count that was told last, and number what it was, if that is numbered: what a client shows that came with
+	// a cursor is not known.
+	counted  broker.Position
+	number   int64
+	numbered bool
 }
 
 // subscribe takes a subscription under its id; it returns the work that is left, nil when it was refused.
