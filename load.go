@@ -77,6 +77,7 @@ type flight struct {
 	waiting int
 
 	at    broker.Position // that the database had reached
+	mark  string          // see Stream.Prime
 	page  page
 	count int64
 	err   error
@@ -197,7 +198,7 @@ func (e *endpoint) fly(ctx context.Context, f *flight, q *livequery.Query, s sel
 		if f.page, f.err = e.read(ctx, s, q.Spare()); f.err != nil {
 			return
 		}
-		e.stream.Prime(q, reads(f.page), f.at)
+		f.mark = e.stream.Prime(q, reads(f.page), f.at)
 		if !q.Windowed() || e.fill(q, livequery.Page{Rows: reads(f.page), At: f.at, Last: f.page.last}) {
 			return
 		}
@@ -254,7 +255,7 @@ func (e *endpoint) source(ctx context.Context, s selection) session.Source {
 			for i, l := range rows {
 				keys[i] = l.object.Key
 			}
-			return session.Loaded{At: f.at, Listing: listing, Keys: keys, Edge: edge}, nil
+			return session.Loaded{At: f.at, Mark: f.mark, Listing: listing, Keys: keys, Edge: edge}, nil
 		},
 	}
 	if q.Windowed() {

@@ -177,7 +177,7 @@ func (h *Hub) serveList(w http.ResponseWriter, r *http.Request, m wire.Message) 
 	header.Set("Cache-Control", "private, no-cache")
 	header.Add("Vary", "Accept, Cookie, Authorization")
 	tag := q.Tag()
-	if seen, ok := etagOf(r.Header.Get("If-None-Match"), tag); ok && e.stream.UnchangedSince(q, seen.at) && h.holds(seen) {
+	if seen, ok := etagOf(r.Header.Get("If-None-Match"), tag); ok && e.stream.UnchangedSince(q, seen.at, seen.mark()) && h.holds(seen) {
 		header.Set("ETag", seen.String())
 		w.WriteHeader(http.StatusNotModified)
 		return nil
@@ -195,7 +195,7 @@ func (h *Hub) serveList(w http.ResponseWriter, r *http.Request, m wire.Message) 
 		if p, at, err = e.readCapped(r.Context(), &s); err != nil {
 			return err
 		}
-		e.stream.Prime(q, reads(p), at)
+		tag = livequery.WithMark(tag, e.stream.Prime(q, reads(p), at))
 		listing, _, _ = e.listing(s, p, at.String())
 	}
 	listing.Tag = tag
@@ -222,6 +222,12 @@ type etag struct {
 	tag, run string
 }
 
+// mark is that of the list.
+func (e etag) mark() string {
+	_, mark := livequery.CutMark(e.tag)
+	return mark
+}
+
 // String is the ETag as a header has it.
 func (e etag) String() string { return `"` + e.at.String() + "~" + e.tag + "~" + e.run + `"` }
 
@@ -231,7 +237,10 @@ func etagOf(header, tag string) (seen etag, ok bool) {
 		candidate = strings.Trim(strings.TrimPrefix(strings.TrimSpace(candidate), "W/"), `"`)
 		cursor, rest, _ := strings.Cut(candidate, "~")
 		of, run, ok := strings.Cut(rest, "~")
-		if !ok || of != tag {
+		if !ok {
+			continue
+		}
+		if rights, _ := livequery.CutMark(of); rights != tag {
 			continue
 		}
 		if at, err := broker.ParsePosition(cursor); err == nil {

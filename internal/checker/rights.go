@@ -135,6 +135,7 @@ func tag(list int64, mask uint64) string {
 
 // named returns the mask that a tag of a list stands for.
 func (r *rights) named(list int64, text string) (mask uint64, ok bool) {
+	text, _ = livequery.CutMark(text)
 	key := strconv.FormatInt(list, 10) + " "
 	r.mu.RLock()
 	mask, ok = r.tags[key+text]

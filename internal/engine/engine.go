@@ -100,11 +100,16 @@ func (e *Engine) Channels() *livequery.Channels { return e.channels }
 // AddStream makes the stream of a router.
 func (e *Engine) AddStream(s *livequery.Schema) *livequery.Stream {
 	stream := livequery.NewStream(e.registry, s)
+	stream.Publishing = publishing
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.streams[s.Router] = stream
 	return stream
 }
+
+// publishing is how long it takes, at most, from a change's commit until it is on the log. It counts only for clients that come from another hub
+// while it lasts from a query's first list on, and for changes of which nobody says what the row was.
+const publishing = 10 * time.Second
 
 // linger is how long a query that nobody refers to is kept for a client that polls or reconnects.
 const linger = time.Minute

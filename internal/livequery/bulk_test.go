@@ -60,7 +60,7 @@ func TestBulkConcernsWhatItOverlaps(t *testing.T) {
 	if d := two.query.Replay(&Entry{Position: at(1), Changes: []*Change{c}}, Knowledge{Old: old}); d == nil || !d.Bulk {
 		t.Errorf("old history: %+v", d)
 	}
-	if !h.stream.UnchangedSince(two.query, at(1)) || h.stream.UnchangedSince(one.query, broker.Position{Epoch: 77}) {
+	if !h.stream.UnchangedSince(two.query, at(1), "") || h.stream.UnchangedSince(one.query, broker.Position{Epoch: 77}, "") {
 		t.Error("caches are told otherwise")
 	}
 }

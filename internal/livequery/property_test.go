@@ -340,7 +340,7 @@ func (w *world) resume(c *client) {
 	c.node, c.upto = n, int(cursor.Major)
 	c.query = n.stream.Acquire(Spec{Predicate: n.stream.bind(w.t, c.filter)}, n.position)
 	c.feed.Query = c.query.ID
-	if c.unsure = !n.stream.PrimedBefore(c.query, cursor); c.unsure {
+	if c.unsure = !n.stream.Knows(c.query, cursor, ""); c.unsure {
 		n.stream.Unsure(c.query, 1)
 	}
 	w.note("%s resumes at %d, unsure %v", w.who(c), c.upto, c.unsure)

@@ -32,11 +32,12 @@ type Query struct {
 	// telling is what the entry that is being matched means to the query so far.
 	telling *Delivery
 	// since is the position from which on this query's verdicts are complete; touched is that of the last entry that
-	// concerned it; primed is set when a list was loaded here. All guarded by the stream's (or channels') lock.
-	touched, since, primed broker.Position
-	window                 *Window  // nil unless it is limited
-	counter                *counter // nil unless rows are counted
-	members                members
+	// concerned it; primed is nil until a list was loaded here. All guarded by the stream's (or channels') lock.
+	touched, since broker.Position
+	primed         *priming
+	window         *Window  // nil unless it is limited
+	counter        *counter // nil unless rows are counted
+	members        members
 
 	stream  *Stream // nil for a channel
 	channel string

@@ -95,7 +95,7 @@ func TestUnchangedSince(t *testing.T) {
 	a := h.watch(boxA)
 	unchanged := func(n int, want bool, why string) {
 		t.Helper()
-		if got := h.stream.UnchangedSince(a.query, at(n)); got != want {
+		if got := h.stream.UnchangedSince(a.query, at(n), ""); got != want {
 			t.Errorf("since %d of %d: %v, want %v: %s", n, len(h.log), got, want, why)
 		}
 	}
@@ -106,7 +106,7 @@ func TestUnchangedSince(t *testing.T) {
 	h.publish(created(v1))
 	unchanged(2, false, "a row came")
 	unchanged(3, true, "it has been seen")
-	if h.stream.UnchangedSince(a.query, broker.Position{Epoch: 1, Major: 3}) {
+	if h.stream.UnchangedSince(a.query, broker.Position{Epoch: 1, Major: 3}, "") {
 		t.Error("of another epoch")
 	}
 	h.publish(put(thing{9, 9, 1, ""}))
@@ -114,7 +114,7 @@ func TestUnchangedSince(t *testing.T) {
 
 	other := h.acquire(boxB)
 	h.publish(put(thing{10, 9, 1, ""}))
-	if h.stream.UnchangedSince(other, at(4)) {
+	if h.stream.UnchangedSince(other, at(4), "") {
 		t.Error("nobody here knows whether the row was in the list that another hub gave")
 	}
 	h.stream.Match(&Entry{Position: at(6), Unreadable: true}, at(0), nil)
@@ -129,34 +129,8 @@ func TestAQueryOfTheMiddleOfABatch(t *testing.T) {
 	h := newHub(t)
 	h.publish(created(v1))
 	q := h.stream.Acquire(Spec{Predicate: h.stream.bind(t, boxA)}, func() broker.Position { return at(0) })
-	if h.stream.UnchangedSince(q, at(0)) {
+	if h.stream.UnchangedSince(q, at(0), "") {
 		t.Error("it does not know what was matched before it was there")
-	}
-}
-
-func TestPrimedBefore(t *testing.T) {
-	h := newHub(t)
-	q := h.acquire(boxA)
-	h.publish(created(v1))
-	if h.stream.PrimedBefore(q, at(5)) {
-		t.Error("before any list")
-	}
-	h.stream.Prime(q, nil, at(0)) // resolved 1 meanwhile
-	if h.stream.PrimedBefore(q, at(0)) || !h.stream.PrimedBefore(q, at(1)) {
-		t.Error("what was resolved before the list came is not known by it")
-	}
-	h.stream.Prime(q, nil, at(5))
-	if !h.stream.PrimedBefore(q, at(1)) {
-		t.Error("a second list makes nothing unknown")
-	}
-	h.stream.Reset(broker.Position{Epoch: 78})
-	h.stream.Prime(q, nil, at(5))
-	if h.stream.PrimedBefore(q, at(9)) || !q.primed.IsZero() {
-		t.Error("a list that was begun before the log was lost counts")
-	}
-	h.stream.Prime(q, nil, broker.Position{Epoch: 78})
-	if !h.stream.PrimedBefore(q, broker.Position{Epoch: 78, Major: 1}) {
-		t.Error("after the log was lost no list counts any more")
 	}
 }
 

@@ -2,8 +2,6 @@ package livequery
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -18,7 +16,11 @@ import (
 )
 
 // Registry makes the queries of a hub: it numbers them. The zero value is ready for use.
-type Registry struct{ last atomic.Uint64 }
+type Registry struct {
+	last  atomic.Uint64
+	named sync.Once
+	name  string
+}
 
 func (r *Registry) newQuery(prefix string, since broker.Position) *Query {
 	return &Query{ID: prefix + strconv.FormatUint(r.last.Add(1), 36), since: since, touched: since}
@@ -31,6 +33,9 @@ type Stream struct {
 	// Fetch has a window's rows read, or a counter's counted. It is set before the stream is used, and must not wait: it is
 	// called with the stream's lock held.
 	Fetch func(*Query)
+	// Publishing is how long a change is in the database, at most, before it is on the log. It is set before the stream is used; zero for a database
+	// that is never ahead of the log.
+	Publishing time.Duration
 
 	mu    sync.Mutex
 	index *index.Index[*Query]
@@ -208,63 +213,6 @@ type Read struct {
 	Values []json.RawMessage
 }
 
-// Prime notes the rows that a list for the query returned, read after the position.
-func (s *Stream) Prime(q *Query, list []Read, at broker.Position) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, r := range list {
-		s.rows.note(r.Key, r.Version, r.Row, at)
-	}
-	current := s.began.IsZero() || s.began.Epoch == at.Epoch && !s.began.After(at) // else the log was lost meanwhile
-	if q.primed.IsZero() && current {
-		q.primed = at
-		if s.resolved.After(at) { // what came by meanwhile was resolved without these rows
-			q.primed = s.resolved
-		}
-	}
-}
-
-// Unsure adds to the number of a query's members that may hold rows which this hub never saw. While there are such, a
-// change whose earlier state nobody knows is told to the query as unknown.
-func (s *Stream) Unsure(q *Query, n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.unsure[q] += n; s.unsure[q] == 0 {
-		delete(s.unsure, q)
-	}
-}
-
-// PrimedBefore reports whether this hub knows every row that a subscription with this cursor can hold: a list was loaded
-// before it, and all that followed was matched.
-func (s *Stream) PrimedBefore(q *Query, cursor broker.Position) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return q.primedBefore(cursor)
-}
-
-func (q *Query) primedBefore(p broker.Position) bool {
-	return !q.primed.IsZero() && q.primed.Epoch == p.Epoch && !q.primed.After(p)
-}
-
-// UnchangedSince reports whether it is certain that nothing concerned the query after the position.
-func (s *Stream) UnchangedSince(q *Query, p broker.Position) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if q.since.Epoch != p.Epoch || q.since.After(p) || q.touched.After(p) || q.counter != nil && q.stale() {
-		return false
-	}
-	return !s.unknown.After(p) || q.primedBefore(p)
-}
-
-// Tag names a query for caches: the same text for the same view and predicate on every hub, telling nothing of it.
-func (q *Query) Tag() string { return Tag(q.stream.Schema, q.View.Name, q.Predicate) }
-
-// Tag names the rows that a predicate matches, in a view.
-func Tag(s *Schema, view string, p *where.Predicate) string {
-	sum := sha256.Sum256([]byte(s.Router + "\x00" + view + "\x00" + p.String()))
-	return base64.RawURLEncoding.EncodeToString(sum[:9])
-}
-
 // Resolve turns a record into a change, in the order of the log: each record of the log once.
 func (s *Stream) Resolve(r *record.Change, at broker.Position) (*Change, error) {
 	c, err := s.change(r, at)
@@ -303,7 +251,7 @@ func (s *Stream) Reset(at broker.Position) {
 	defer s.mu.Unlock()
 	s.rows, s.resolved, s.unknown, s.began = newRows(), at, broker.Position{}, at
 	for q := range s.all {
-		q.since, q.touched, q.primed = at, at, broker.Position{}
+		q.since, q.touched, q.primed = at, at, nil
 		if q.window != nil {
 			q.window.unload()
 		}

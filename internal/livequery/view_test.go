@@ -125,10 +125,10 @@ func TestAnUpdateOutsideTheView(t *testing.T) {
 		if replayed := part.Replay(e, Knowledge{Sure: true}); (replayed == nil) == versioned {
 			t.Errorf("versioned %v: who catches up is told %v", versioned, replayed)
 		}
-		if unchanged := h.stream.UnchangedSince(part, at(0)); unchanged == versioned {
+		if unchanged := h.stream.UnchangedSince(part, at(0), ""); unchanged == versioned {
 			t.Errorf("versioned %v: the view's list is unchanged: %v", versioned, unchanged)
 		}
-		if h.stream.UnchangedSince(full, at(0)) {
+		if h.stream.UnchangedSince(full, at(0), "") {
 			t.Error("the list of all fields is taken for unchanged")
 		}
 	}

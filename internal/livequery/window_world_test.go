@@ -375,7 +375,7 @@ func (w *panes) resume(p *pane) {
 		p.page = nil
 	}
 	p.feed().Query = p.query.ID
-	if p.unsure = !h.stream.PrimedBefore(p.query, cursor); p.unsure {
+	if p.unsure = !h.stream.Knows(p.query, cursor, ""); p.unsure {
 		h.stream.Unsure(p.query, 1)
 	}
 	w.note("%s resumes at %d on hub %d, unsure %v, up to %v", p, p.upto, h.name, p.unsure, p.edge)

@@ -61,7 +61,7 @@ func (s *Session) start(sub *subscription, round uint32, after broker.Position, 
 			reason = unknownRow
 		}
 	case source.Query.Counts(): // it has no history: what counts is whether it is the same
-		if _, held := s.env.Log.Window(after, 0); held && !otherRightsThan(m.Tag, source) && source.Query.Stream().UnchangedSince(source.Query, after) {
+		if _, held := s.env.Log.Window(after, 0); held && !otherRightsThan(m.Tag, source) && source.Query.Stream().UnchangedSince(source.Query, after, "") {
 			kept = s.resumed(sub, round, source, after)
 			return
 		}
@@ -109,7 +109,11 @@ func (s *Session) ready() error {
 // otherRightsThan reports whether a client that resumes with a tag was sent other rows before than those that it may see now. A cursor alone
 // does not tell.
 func otherRightsThan(tag string, source Source) bool {
-	return tag != "" && source.Query.Stream() != nil && source.Query.Tag() != tag
+	if tag == "" || source.Query.Stream() == nil {
+		return false
+	}
+	rights, _ := livequery.CutMark(tag)
+	return source.Query.Tag() != rights
 }
 
 // cap makes a subscription to too many rows one to the first of them.
@@ -199,8 +203,10 @@ func (s *Session) resumed(sub *subscription, round uint32, source Source, after 
 	if !sub.adopt(round, source, after) {
 		return false
 	}
-	if stream := source.Query.Stream(); stream != nil && !stream.PrimedBefore(source.Query, after) {
-		sub.beUnsure()
+	if stream := source.Query.Stream(); stream != nil {
+		if _, mark := livequery.CutMark(sub.message.Tag); !stream.Knows(source.Query, after, mark) {
+			sub.beUnsure()
+		}
 	}
 	if sub.bounds != nil {
 		sub.edge, sub.counted = source.Edge, after
@@ -241,7 +247,7 @@ func (s *Session) snapshot(sub *subscription, round uint32, source Source, after
 	sub.unsent, sub.resumed = true, false
 	listing := loaded.Listing
 	if source.Query.Stream() != nil {
-		listing.Tag = source.Query.Tag()
+		listing.Tag = livequery.WithMark(source.Query.Tag(), loaded.Mark)
 	}
 	listing.ID, listing.Query, listing.Cursor, listing.Reason = sub.id, *sub.name, loaded.At.String(), reason
 	s.append(item{frame: wire.Snapshot(listing), sub: sub, kind: rows})

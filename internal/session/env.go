@@ -45,6 +45,8 @@ type Source struct {
 type Loaded struct {
 	// At is the position that the database had reached.
 	At broker.Position
+	// Mark is what Stream.Prime returned; empty when there is none.
+	Mark string
 	// Listing has the members that only a list knows.
 	Listing wire.Listing
 	Keys    []string

@@ -85,7 +85,7 @@ const (
 	oneObject        = `docs/protocol.md, A single router: "The answer to a GET with a cursor is one JSON object: a resync message, or a ` +
 		`change whose list may be empty, always with the new cursor."`
 	snapshotShape = `docs/protocol.md, A single router: "the list: a snapshot message without id and query"`
-	eventNames    = `docs/protocol.md, A single router: "In an event stream the event's name is the message's type and its id the cursor, behind a "~" the tag."`
+	eventNames    = `docs/protocol.md, A single router: "In an event stream the event's name is the message's type and its id the cursor, of a router's list or count cursor~tag, the tag up to its ."`
 	anyMiddleware = `transport/sse: "it works behind middleware that wraps the ResponseWriter, if the wrapper has a Flush of its own or ` +
 		`an Unwrap; WriteTimeout and ReadTimeout of the http.Server do not cut a stream."`
 )
