@@ -49,6 +49,8 @@ type kind struct {
 	hubs int
 	// fresh says that a key is never used for a second row.
 	fresh bool
+	// restarts says that hubs end, and others begin where the log ends.
+	restarts bool
 	// resyncs says whether any may be needed.
 	resyncs bool
 }
@@ -57,10 +59,15 @@ var kinds = []kind{
 	{name: "in order", lag: 1, hubs: 1},
 	{name: "in order on two hubs", lag: 1, hubs: 2},
 	{name: "in order without was", lag: 1, put: true, hubs: 1, resyncs: true},
+	{name: "in order on hubs that begin", lag: 1, hubs: 2, restarts: true, resyncs: true},
+	{name: "in order without was on hubs that begin", lag: 1, put: true, hubs: 2, restarts: true, resyncs: true},
 	{name: "out of order with fresh keys", lag: 4, hubs: 1, fresh: true, resyncs: true},
 	{name: "out of order", lag: 4, hubs: 1, resyncs: true},
 	{name: "out of order without was", lag: 4, put: true, hubs: 1, resyncs: true},
 }
+
+// publishing is more time than a world takes.
+const publishing = time.Hour
 
 // node is a hub: it has resolved a prefix of the log.
 type node struct {
@@ -78,6 +85,7 @@ type client struct {
 	filter string
 	node   *node // nil when it is away
 	query  *Query
+	mark   string // of its snapshot
 	unsure bool
 	live   bool
 	held   map[string]struct{}
@@ -146,7 +154,7 @@ func FuzzStream(f *testing.F) {
 func (w *world) run(steps int) {
 	w.rows, w.versions, w.born = map[int64]thing{}, map[int64]int64{}, map[int64]int64{}
 	for range w.kind.hubs {
-		w.hubs = append(w.hubs, &node{stream: newStream(w.t)})
+		w.hubs = append(w.hubs, w.begin())
 	}
 	for range 4 {
 		w.clients = append(w.clients, &client{filter: filters[w.rand.IntN(len(filters))]})
@@ -169,6 +177,28 @@ func (w *world) run(steps int) {
 	}
 }
 
+// begin begins a hub where the log ends.
+func (w *world) begin() *node {
+	n := &node{stream: newStream(w.t), base: len(w.log)}
+	n.stream.Publishing = publishing
+	for i := range w.log {
+		n.entries = append(n.entries, &Entry{Position: at(i + 1)})
+	}
+	return n
+}
+
+// restart ends a hub, and begins another in its place.
+func (w *world) restart() {
+	i := w.rand.IntN(len(w.hubs))
+	for _, c := range w.clients {
+		if c.node == w.hubs[i] {
+			w.leave(c)
+		}
+	}
+	w.hubs[i] = w.begin()
+	w.note("hub %d begins at %d", i, len(w.log))
+}
+
 func (w *world) step() {
 	switch w.rand.IntN(10) {
 	case 0, 1, 2:
@@ -180,6 +210,10 @@ func (w *world) step() {
 	case 5:
 		w.hubs[w.rand.IntN(len(w.hubs))].follow(w)
 	case 6:
+		if w.kind.restarts && w.rand.IntN(3) == 0 {
+			w.restart()
+			return
+		}
 		n := w.hubs[w.rand.IntN(len(w.hubs))]
 		n.base = max(n.base, len(n.entries)-w.rand.IntN(12))
 		w.note("hub %d has base %d", slices.Index(w.hubs, n), n.base)
@@ -340,7 +374,7 @@ func (w *world) resume(c *client) {
 	c.node, c.upto = n, int(cursor.Major)
 	c.query = n.stream.Acquire(Spec{Predicate: n.stream.bind(w.t, c.filter)}, n.position)
 	c.feed.Query = c.query.ID
-	if c.unsure = !n.stream.Knows(c.query, cursor, ""); c.unsure {
+	if c.unsure = !n.stream.Knows(c.query, cursor, c.mark); c.unsure {
 		n.stream.Unsure(c.query, 1)
 	}
 	w.note("%s resumes at %d, unsure %v", w.who(c), c.upto, c.unsure)
@@ -365,7 +399,7 @@ func (w *world) snapshot(c *client) {
 		w.note("%s read %v", w.who(c), c.list)
 	case 2:
 		h := &hub{t: w.t, stream: c.node.stream}
-		c.node.stream.Prime(c.query, h.reads(c.list...), at(c.listAt))
+		c.mark = c.node.stream.Prime(c.query, h.reads(c.list...), at(c.listAt))
 		c.feed = &mirror.Feed{Answered: true, Query: c.query.ID, Cursor: at(c.listAt).String(), Rows: map[string]mirror.Row{}}
 		c.all = mirror.New()
 		c.all.Feeds[1] = c.feed

@@ -23,6 +23,28 @@ type refill struct {
 	page  Page
 }
 
+// begin begins a hub where the log ends.
+func (w *panes) begin(name int) *paneHub {
+	h := &paneHub{name: name, stream: newStream(w.t), base: len(w.log)}
+	h.stream.Fetch, h.stream.Publishing = func(q *Query) { h.wanted = append(h.wanted, q) }, publishing
+	for i := range w.log {
+		h.entries = append(h.entries, &Entry{Position: at(i + 1)})
+	}
+	return h
+}
+
+// restart ends a hub, and begins another in its place.
+func (w *panes) restart() {
+	i := w.rand.IntN(len(w.hubs))
+	for _, p := range w.clients {
+		if p.hub == w.hubs[i] {
+			w.leave(p)
+		}
+	}
+	w.hubs[i] = w.begin(i)
+	w.note("hub %d begins at %d", i, len(w.log))
+}
+
 func (h *paneHub) position() broker.Position { return at(len(h.entries)) }
 
 // follow has a hub take the next entry of the log.
@@ -93,7 +115,7 @@ func (w *panes) matching(q *Query) []Read {
 }
 
 // list reads so many rows after a place.
-func (w *panes) list(h *paneHub, q *Query, from where.Row, limit int) Page {
+func (w *panes) list(h *paneHub, q *Query, from where.Row, limit int) (page Page, mark string) {
 	p := Page{At: h.position(), From: from}
 	rows := w.matching(q)
 	if from != nil {
@@ -108,8 +130,7 @@ func (w *panes) list(h *paneHub, q *Query, from where.Row, limit int) Page {
 		rows[i].Version = &version
 	}
 	p.Rows = rows
-	h.stream.Prime(q, rows, p.At)
-	return p
+	return p, h.stream.Prime(q, rows, p.At)
 }
 
 // refill reads a page that a window wants, or lets one arrive.
@@ -133,7 +154,8 @@ func (w *panes) refill(h *paneHub) {
 	q := h.wanted[0]
 	h.wanted = h.wanted[1:]
 	if from, n, ok := h.stream.Wanted(q); ok {
-		h.read = append(h.read, refill{q, w.list(h, q, from, n)})
+		page, _ := w.list(h, q, from, n)
+		h.read = append(h.read, refill{q, page})
 		w.note("hub %d reads on after %v", h.name, from)
 	}
 }

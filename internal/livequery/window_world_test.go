@@ -40,13 +40,18 @@ type paneKind struct {
 	lag     int
 	put     bool
 	hubs    int
-	resyncs bool // may be needed
+	// restarts says that hubs end, and others begin where the log ends.
+	restarts bool
+	resyncs  bool // may be needed
 }
 
 var paneKinds = []paneKind{
 	{name: "in order", lag: 1, hubs: 1},
 	{name: "in order on two hubs", lag: 1, hubs: 2},
 	{name: "in order without was", lag: 1, put: true, hubs: 1, resyncs: true},
+	{name: "in order without was on two hubs", lag: 1, put: true, hubs: 2, resyncs: true},
+	{name: "in order on hubs that begin", lag: 1, hubs: 2, restarts: true, resyncs: true},
+	{name: "in order without was on hubs that begin", lag: 1, put: true, hubs: 2, restarts: true, resyncs: true},
 	{name: "out of order", lag: 3, hubs: 1, resyncs: true},
 }
 
@@ -72,6 +77,8 @@ type pane struct {
 	held map[string]struct{}
 	old  *Backfill
 	page *Page // that was read and is not yet told
+	// mark is that of its snapshot, and next that of the page.
+	mark, next string
 }
 
 func (p *pane) feed() *mirror.Feed { return p.all.Feeds[1] }
@@ -140,9 +147,7 @@ func (w *panes) run(steps int) {
 		w.rows[id] = thing{id, w.rand.Int64N(4), 1, "n"}
 	}
 	for i := range w.kind.hubs {
-		h := &paneHub{name: i, stream: newStream(w.t)}
-		h.stream.Fetch = func(q *Query) { h.wanted = append(h.wanted, q) }
-		w.hubs = append(w.hubs, h)
+		w.hubs = append(w.hubs, w.begin(i))
 	}
 	orders := []string{"box,id", "-box,id", "id", "-version,id"}
 	for i := range 4 {
@@ -201,6 +206,10 @@ func (w *panes) step() {
 	case 5, 6:
 		w.hubs[w.rand.IntN(len(w.hubs))].follow(w)
 	case 7:
+		if w.kind.restarts && w.rand.IntN(3) == 0 {
+			w.restart()
+			return
+		}
 		h := w.hubs[w.rand.IntN(len(w.hubs))]
 		h.base = max(h.base, len(h.entries)-w.rand.IntN(12))
 		w.note("hub %d has base %d", h.name, h.base)
@@ -305,8 +314,8 @@ func (w *panes) acquire(p *pane) {
 
 // load reads the list of a client's window.
 func (w *panes) load(p *pane) {
-	page := w.list(p.hub, p.query, nil, p.limit+p.query.Spare())
-	p.page = &page
+	page, mark := w.list(p.hub, p.query, nil, p.limit+p.query.Spare())
+	p.page, p.next = &page, mark
 }
 
 // fill gives a window the page that a client read; it is read again where the log has outrun it.
@@ -342,7 +351,7 @@ func (w *panes) snapshot(p *pane) {
 		joined = p.query.View.AppendRow(joined, "", r.Key, fmt.Append(nil, *r.Version), r.Values, nil)
 		p.held[r.Key] = struct{}{}
 	}
-	p.page = nil
+	p.page, p.mark = nil, p.next
 	frame := wire.Snapshot(wire.Listing{ID: 1, Query: p.query.ID, Cursor: at(p.upto).String(), Order: orderOf(p.order), More: &more, Rows: joined})
 	w.note("%s has %s", p, frame.Data)
 	if err := p.all.Receive(frame.Data); err != nil {
@@ -375,7 +384,7 @@ func (w *panes) resume(p *pane) {
 		p.page = nil
 	}
 	p.feed().Query = p.query.ID
-	if p.unsure = !h.stream.Knows(p.query, cursor, ""); p.unsure {
+	if p.unsure = !h.stream.Knows(p.query, cursor, p.mark); p.unsure {
 		h.stream.Unsure(p.query, 1)
 	}
 	w.note("%s resumes at %d on hub %d, unsure %v, up to %v", p, p.upto, h.name, p.unsure, p.edge)
