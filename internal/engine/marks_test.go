@@ -28,15 +28,22 @@ func TestMarks(t *testing.T) {
 	for n := 301; n <= 10*stride*maxMarks; n++ {
 		m.pass(at(n))
 	}
-	if len(m.at) > maxMarks || len(m.at) < maxMarks/2 {
-		t.Errorf("%d marks are kept", len(m.at))
+	if len(m.all) > maxMarks {
+		t.Errorf("%d marks are kept", len(m.all))
+	}
+	for n := 1000; n <= 10*stride*maxMarks; n += 999 { // as far back as it has passed anything, and the further the more roughly
+		p, ok := m.before(at(n))
+		back, most := n-int(p.Major), 4*(stride+(10*stride*maxMarks-int(p.Major))/aged)
+		if !ok || back < stride || back > most {
+			t.Fatalf("before %d there is %v, %v: %d back, want %d to %d", n, p, ok, back, stride, most)
+		}
 	}
 	if p, ok := m.before(at(10 * stride * maxMarks)); !ok || p.Major < 10*stride*maxMarks-2*stride {
 		t.Errorf("before the newest there is %v, %v", p, ok)
 	}
 	m.begin(broker.Position{Epoch: 8, Major: 1})
-	if p, ok := m.before(broker.Position{Epoch: 8, Major: 2}); !ok || p.Major != 1 || len(m.at) != 1 {
-		t.Errorf("of a new epoch %v is the mark, %v, of %d", p, ok, len(m.at))
+	if p, ok := m.before(broker.Position{Epoch: 8, Major: 2}); !ok || p.Major != 1 || len(m.all) != 1 {
+		t.Errorf("of a new epoch %v is the mark, %v, of %d", p, ok, len(m.all))
 	}
 	m.begin(broker.Position{Epoch: 8, Major: 1000})
 	m.pass(broker.Position{Epoch: 8, Major: 1001})
