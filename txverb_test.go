@@ -380,6 +380,9 @@ func TestWriteIsSaidAgainWhileTheOutboxIsSlow(t *testing.T) {
 	if _, err := b.spy.Append(t.Context(), data); err != nil {
 		t.Fatal(err)
 	}
+	if err := live.CatchUp(t.Context(), b.hub); err != nil { // before that it knows what it said: that it is not on the log yet
+		t.Fatal(err)
+	}
 	for _, node := range []*bench{there, b} {
 		if again := node.say(retry(createTea, start))[0]; !strings.HasPrefix(again, `{"type":"result","id":6,"cursor":"`+head(t, b.spy)+`","row":{"key":"3"`) {
 			t.Errorf("when it is on the log: %s", again)
