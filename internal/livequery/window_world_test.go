@@ -36,10 +36,10 @@ type panes struct {
 
 // paneKind says how disorderly the world is.
 type paneKind struct {
-	name    string
-	lag     int
-	put     bool
-	hubs    int
+	name string
+	lag  int
+	put  bool
+	hubs int
 	// restarts says that hubs end, and others begin where the log ends.
 	restarts bool
 	resyncs  bool // may be needed
