@@ -160,7 +160,7 @@ func (r *Router[T]) Deleted(ctx context.Context, was T) error {
 // Changed tells subscribers of a row as it is now when the caller does not know what it was. Each hub takes the state that
 // it saw last, as it does for all rows that some subscription holds. It costs more than Updated: the whole row is sent where
 // the difference would have done, and where a hub cannot know who holds the row, subscriptions that resumed there
-// are resynced.
+// are resynced, and every count that somebody watches there, and that the row may have left, is asked of the database anew.
 func (r *Router[T]) Changed(ctx context.Context, now T) error {
 	return r.publish(ctx, record.Put, nil, &now)
 }
