@@ -327,6 +327,24 @@ func TestCount(t *testing.T) {
 	}
 }
 
+// A count follows a row of which nobody says what it was, and which no list here has shown.
+func TestCountFollowsChanged(t *testing.T) {
+	db, r, url := scoreboard(t, 5, live.Options{})
+	f := follow(t, transporttest.WebSocket, url, `{"type":"subscribe","id":1,"router":"scores","where":{"rank__gt":20},"count":true}`)
+	if m := f.want("snapshot"); *m.Count != 3 {
+		t.Fatal(m.Raw)
+	}
+	for _, change := range []struct{ id, rank, want int64 }{{5, 1, 2}, {1, 99, 3}} {
+		_, now := db.put(change.id, ranked(change.rank))
+		if err := r.Changed(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+		if m := f.want("count"); *m.Count != change.want {
+			t.Errorf("got %s, want %d", m.Raw, change.want)
+		}
+	}
+}
+
 // TestSharedLoad lets clients of one list come together: it is read for the first of them and once more for the others.
 func TestSharedLoad(t *testing.T) {
 	db, _, url := scoreboard(t, 5, live.Options{})
