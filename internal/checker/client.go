@@ -415,6 +415,9 @@ func (c *client) settled(at broker.Position) bool {
 		if !s.known || s.at.Epoch != at.Epoch || at.After(s.at) {
 			return false
 		}
+		if s.kind == window && !s.meets() && s.feed.More && len(s.feed.Rows) < s.limit {
+			return false // it is short of rows, and knows that there are more: they are being read
+		}
 	}
 	return true
 }

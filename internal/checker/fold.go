@@ -15,15 +15,11 @@ type fold struct {
 	changes []attended
 	now     map[string]attended // by member, as the log ends
 	dead    map[string]int64    // the versions of those that are gone
-	odd     map[string]bool     // the members of which words came in another order than they were said, or as if others had not
-	loose   []broker.Position   // of words that leave a hub in doubt about a member
 	hellos  []broker.Position   // of hubs that have just begun to follow the log
 	joined  []joining
 }
 
-func newFold() *fold {
-	return &fold{now: map[string]attended{}, dead: map[string]int64{}, odd: map[string]bool{}}
-}
+func newFold() *fold { return &fold{now: map[string]attended{}, dead: map[string]int64{}} }
 
 // joining is what a hub that begins says: that it asks the others, and that it has waited for what they say.
 type joining struct {
@@ -79,12 +75,6 @@ func (o *oracle) attend(e *epoch, at broker.Position, c record.Change) {
 	}
 	before, here := f.now[a.id]
 	dead, died := f.dead[a.id]
-	if here && a.version < before.version || !here && (died || !a.creates) {
-		f.odd[a.id] = true
-	}
-	if f.odd[a.id] || c.Was == nil && !a.creates {
-		f.loose = append(f.loose, at)
-	}
 	switch {
 	case a.gone && here && a.version >= before.version:
 		a.counts, a.place = true, before.place
@@ -190,12 +180,4 @@ func (o *oracle) greeted(after broker.Position) bool {
 	defer o.mu.RUnlock()
 	e := o.epochs[after.Epoch]
 	return e != nil && anyAfter(e.fold.hellos, after)
-}
-
-// doubted reports whether a word on a member at a position, or after it, may leave a hub in doubt about that one.
-func (o *oracle) doubted(at broker.Position) bool {
-	o.mu.RLock()
-	defer o.mu.RUnlock()
-	e := o.epochs[at.Epoch]
-	return e != nil && len(e.fold.loose) > 0 && !at.After(e.fold.loose[len(e.fold.loose)-1])
 }
