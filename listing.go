@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/swampline/live/broker"
 	"github.com/swampline/live/internal/livequery"
 	"github.com/swampline/live/internal/record"
 	"github.com/swampline/live/internal/session"
@@ -193,19 +192,18 @@ func (e *endpoint) listed(ctx context.Context, m wire.Message) (wire.Answer, err
 	if err != nil {
 		return wire.Answer{}, err
 	}
-	p, at, err := e.readCapped(ctx, &s)
+	p, reading, err := e.readCapped(ctx, &s)
 	if err != nil {
 		return wire.Answer{}, err
 	}
-	l, _, _ := e.listing(s, p, at.String())
+	l, _, _ := e.listing(s, p, reading.At.String())
 	return wire.Answer{Listing: &l}, nil
 }
 
 // readCapped reads the selection for one caller, when it is his turn; when more rows match than the router lists, the first of them.
-// The position is one that the log had reached when it began to read.
-func (e *endpoint) readCapped(ctx context.Context, s *selection) (p page, at broker.Position, err error) {
+func (e *endpoint) readCapped(ctx context.Context, s *selection) (p page, reading livequery.Reading, err error) {
 	err = e.inTurn(ctx, func(ctx context.Context) error {
-		at = e.hub.engine.Position()
+		reading = e.stream.Reading(e.hub.engine.Position())
 		p, err = e.read(ctx, *s, 1)
 		var many *session.TooMany
 		if errors.As(err, &many) {
@@ -214,7 +212,7 @@ func (e *endpoint) readCapped(ctx context.Context, s *selection) (p page, at bro
 		}
 		return err
 	})
-	return p, at, err
+	return p, reading, err
 }
 
 // present returns a bare row as the caller gets it. The cursor is its version when the model has none.

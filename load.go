@@ -194,11 +194,12 @@ func (e *endpoint) fly(ctx context.Context, f *flight, q *livequery.Query, s sel
 		return
 	}
 	for range 10 {
-		f.at = e.hub.engine.Position()
+		reading := e.stream.Reading(e.hub.engine.Position())
+		f.at = reading.At
 		if f.page, f.err = e.read(ctx, s, q.Spare()); f.err != nil {
 			return
 		}
-		f.mark = e.stream.Prime(q, reads(f.page), f.at)
+		f.mark = e.stream.Prime(q, reads(f.page), reading)
 		if !q.Windowed() || e.fill(q, livequery.Page{Rows: reads(f.page), At: f.at, Last: f.page.last}) {
 			return
 		}
@@ -325,12 +326,13 @@ func (e *endpoint) readOn(ctx context.Context, q *livequery.Query, from where.Ro
 	if err != nil {
 		return next, at, err
 	}
-	at = e.hub.engine.Position()
+	reading := e.stream.Reading(e.hub.engine.Position())
+	at = reading.At
 	if next, err = e.list(ctx, q.Predicate.And(after), order, n); err == nil {
 		err = e.complete(ctx, q.View, next)
 	}
 	if err == nil {
-		e.stream.Prime(q, reads(next), at)
+		e.stream.Prime(q, reads(next), reading)
 	}
 	return next, at, err
 }

@@ -192,10 +192,12 @@ func (h *Hub) serveList(w http.ResponseWriter, r *http.Request, m wire.Message) 
 		at, listing.Cursor, listing.Count = f.at, f.at.String(), &f.count
 	} else {
 		var p page
-		if p, at, err = e.readCapped(r.Context(), &s); err != nil {
+		var reading livequery.Reading
+		if p, reading, err = e.readCapped(r.Context(), &s); err != nil {
 			return err
 		}
-		tag = livequery.WithMark(tag, e.stream.Prime(q, reads(p), at))
+		at = reading.At
+		tag = livequery.WithMark(tag, e.stream.Prime(q, reads(p), reading))
 		listing, _, _ = e.listing(s, p, at.String())
 	}
 	listing.Tag = tag

@@ -76,7 +76,7 @@ func TestBulkForgetsWhatWasKnown(t *testing.T) {
 	w.was(t, "create 1", "update 1")
 	h.deliveries(bulk(`{"box":1}`)) // version 3, with another note
 	third, fourth := thing{id: 1, box: 1, version: 3, note: "b"}, thing{id: 1, box: 1, version: 4, note: "b"}
-	h.stream.Prime(w.query, h.reads(third), at(len(h.log)))
+	h.stream.Prime(w.query, h.reads(third), h.stream.Reading(at(len(h.log))))
 	w.hold(third)
 	h.publish(updated(third, fourth))
 	w.was(t, "enter 1")

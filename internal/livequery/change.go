@@ -85,6 +85,9 @@ type Change struct {
 	listed bool
 	// contiguous says that the row was just what members hold, so the changed fields alone bring them up to date.
 	contiguous bool
+	// list is the number of the list that alone has shown what the row was, where it is contiguous to that: only who was given that list, or a later
+	// one, is brought up to date. Zero when the log told it, too.
+	list uint64
 	// stale says that a newer version went by before; now is that newer one.
 	stale bool
 	// again says that the row is said to be what members hold of it already, for who does not know it.

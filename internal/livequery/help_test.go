@@ -132,7 +132,7 @@ func (h *hub) watch(filter string, rows ...thing) *watcher {
 	w := &watcher{Client: mirror.New(), query: h.acquire(filter)}
 	w.feed = &mirror.Feed{Answered: true, Query: w.query.ID, Cursor: h.position().String(), Rows: map[string]mirror.Row{}}
 	w.Feeds[1] = w.feed
-	h.stream.Prime(w.query, h.reads(rows...), h.position())
+	h.stream.Prime(w.query, h.reads(rows...), h.stream.Reading(h.position()))
 	for _, r := range rows {
 		w.hold(r)
 	}

@@ -78,6 +78,9 @@ func (s *Stream) Match(e *Entry, oldest broker.Position, out []*Delivery) []*Del
 // tell notes what a change means to a query.
 func (s *Stream) tell(q *Query, c *Change, v Verdict) {
 	if q.window == nil { // a window takes all of it, and tells what is left
+		if v == Update && c.list != 0 && !s.holds(q, c.list) {
+			v = Enter
+		}
 		v = c.within(q.View, v)
 	}
 	if v == Nothing || q.counter != nil && v == Update {

@@ -23,6 +23,24 @@ type priming struct {
 	// until is when the log has all that the list had read, and settled where the log was then or later; zero before anybody asked.
 	until   time.Time
 	settled broker.Position
+	// first is the number of that list, zero when another was read at the same time, which may have shown less; begun is how many lists there were
+	// when the one that began to be read first did.
+	first, begun uint64
+}
+
+// Reading is when a list began to be read.
+type Reading struct {
+	// At is a position that the log had reached.
+	At broker.Position
+	// lists is how many had been noted.
+	lists uint64
+}
+
+// Reading says that a list begins to be read, where the log is at a position.
+func (s *Stream) Reading(at broker.Position) Reading {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Reading{at, s.lists}
 }
 
 // run names a Registry among those of all hubs.
@@ -31,13 +49,15 @@ func (r *Registry) run() string {
 	return r.name
 }
 
-// Prime notes the rows that a list for the query returned, read after the position. It returns a mark of who is given them, for Knows; empty
-// when the log was lost meanwhile.
-func (s *Stream) Prime(q *Query, list []Read, at broker.Position) (mark string) {
+// Prime notes the rows that a list for the query returned. It returns a mark of who is given them, for Knows; empty when the log was lost
+// meanwhile.
+func (s *Stream) Prime(q *Query, list []Read, reading Reading) (mark string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	at := reading.At
+	s.lists++
 	for _, r := range list {
-		s.rows.note(r.Key, r.Version, r.Row, at)
+		s.rows.note(r, at, s.lists)
 	}
 	if !s.began.IsZero() && (s.began.Epoch != at.Epoch || s.began.After(at)) {
 		return ""
@@ -46,14 +66,28 @@ func (s *Stream) Prime(q *Query, list []Read, at broker.Position) (mark string) 
 		if s.resolved.After(at) { // what came by meanwhile was resolved without these rows
 			at = s.resolved
 		}
-		q.primed = &priming{at: at, mark: s.registry.run() + strconv.FormatUint(s.registry.last.Add(1), 36)}
+		q.primed = &priming{
+			at: at, mark: s.registry.run() + strconv.FormatUint(s.registry.last.Add(1), 36), first: s.lists, begun: reading.lists,
+		}
 		if s.Publishing > 0 {
 			q.primed.until = time.Now().Add(s.Publishing)
 		} else {
 			q.primed.settled = at
 		}
 	}
-	return q.primed.mark
+	p := q.primed
+	p.begun = min(p.begun, reading.lists)
+	if p.first > reading.lists && p.first != s.lists {
+		p.first = 0
+	}
+	return p.mark
+}
+
+// holds reports whether every member of a query holds a row, if it matches, as the list with a number showed it, or newer: what members were
+// given was read later, or was that list.
+func (s *Stream) holds(q *Query, list uint64) bool {
+	p := q.primed
+	return p != nil && s.unsure[q] == 0 && (list == p.first || list <= p.begun)
 }
 
 // Unsure adds to the number of a query's members that may hold rows which this hub never saw. While there are such, a

@@ -15,19 +15,19 @@ func TestKnows(t *testing.T) {
 	if h.stream.Knows(q, at(5), "") {
 		t.Error("before any list")
 	}
-	h.stream.Prime(q, nil, at(0)) // resolved 1 meanwhile
+	h.stream.Prime(q, nil, h.stream.Reading(at(0))) // resolved 1 meanwhile
 	if h.stream.Knows(q, at(0), "") || !h.stream.Knows(q, at(1), "") {
 		t.Error("what was resolved before the list came is not known by it")
 	}
-	h.stream.Prime(q, nil, at(5))
+	h.stream.Prime(q, nil, h.stream.Reading(at(5)))
 	if !h.stream.Knows(q, at(1), "") {
 		t.Error("a second list makes nothing unknown")
 	}
 	h.stream.Reset(broker.Position{Epoch: 78})
-	if mark := h.stream.Prime(q, nil, at(5)); mark != "" || h.stream.Knows(q, at(9), mark) || q.primed != nil {
+	if mark := h.stream.Prime(q, nil, h.stream.Reading(at(5))); mark != "" || h.stream.Knows(q, at(9), mark) || q.primed != nil {
 		t.Error("a list that was begun before the log was lost counts")
 	}
-	h.stream.Prime(q, nil, broker.Position{Epoch: 78})
+	h.stream.Prime(q, nil, h.stream.Reading(broker.Position{Epoch: 78}))
 	if !h.stream.Knows(q, broker.Position{Epoch: 78, Major: 1}, "") {
 		t.Error("after the log was lost no list counts any more")
 	}
@@ -40,9 +40,9 @@ func TestKnowsWhatIsStillToCome(t *testing.T) {
 		h.stream.Publishing, other.stream.Publishing = time.Second, time.Second
 		h.publish(created(v1))
 		q := h.acquire(boxA)
-		own := h.stream.Prime(q, nil, at(1))
-		foreign := other.stream.Prime(other.acquire(boxA), nil, at(0))
-		if again := h.stream.Prime(q, nil, at(1)); again != own || own == foreign || own == "" || foreign == "" {
+		own := h.stream.Prime(q, nil, h.stream.Reading(at(1)))
+		foreign := other.stream.Prime(other.acquire(boxA), nil, other.stream.Reading(at(0)))
+		if again := h.stream.Prime(q, nil, h.stream.Reading(at(1))); again != own || own == foreign || own == "" || foreign == "" {
 			t.Fatalf("marks %q, %q, another hub's %q", own, again, foreign)
 		}
 		knows := func(n int, mark string, want bool) {
@@ -66,7 +66,7 @@ func TestKnowsWhatIsStillToCome(t *testing.T) {
 			t.Error("a change of nobody knows what may concern who was given his rows elsewhere, and him alone")
 		}
 		h.stream.Reset(broker.Position{Epoch: 78})
-		if anew := h.stream.Prime(q, nil, broker.Position{Epoch: 78}); anew == own {
+		if anew := h.stream.Prime(q, nil, h.stream.Reading(broker.Position{Epoch: 78})); anew == own {
 			t.Error("the mark outlives the log")
 		}
 	})

@@ -63,6 +63,8 @@ var kinds = []kind{
 	{name: "in order without was on hubs that begin", lag: 1, put: true, hubs: 2, restarts: true, resyncs: true},
 	{name: "out of order with fresh keys", lag: 4, hubs: 1, fresh: true, resyncs: true},
 	{name: "out of order", lag: 4, hubs: 1, resyncs: true},
+	{name: "out of order with fresh keys on two hubs", lag: 4, hubs: 2, fresh: true, resyncs: true},
+	{name: "out of order on two hubs", lag: 4, hubs: 2, resyncs: true},
 	{name: "out of order without was", lag: 4, put: true, hubs: 1, resyncs: true},
 }
 
@@ -94,6 +96,8 @@ type client struct {
 	list   []thing
 	listed int // 0: no snapshot is under way; 1: acquired; 2: read
 	listAt int
+	// reading is when the list began to be read.
+	reading Reading
 }
 
 var filters = []string{`{}`, `{"box":0}`, `{"box":1}`, `{"box":{"in":[1,2]}}`, `{"box":{"gt":1}}`, `{"box":2,"id":{"lt":3}}`}
@@ -389,7 +393,7 @@ func (w *world) snapshot(c *client) {
 		c.listAt = len(c.node.entries)
 		c.listed = 1
 	case 1:
-		c.list = nil
+		c.list, c.reading = nil, c.node.stream.Reading(at(c.listAt))
 		for _, r := range w.rows {
 			if w.sees(c, r) {
 				c.list = append(c.list, r)
@@ -399,7 +403,7 @@ func (w *world) snapshot(c *client) {
 		w.note("%s read %v", w.who(c), c.list)
 	case 2:
 		h := &hub{t: w.t, stream: c.node.stream}
-		c.mark = c.node.stream.Prime(c.query, h.reads(c.list...), at(c.listAt))
+		c.mark = c.node.stream.Prime(c.query, h.reads(c.list...), c.reading)
 		c.feed = &mirror.Feed{Answered: true, Query: c.query.ID, Cursor: at(c.listAt).String(), Rows: map[string]mirror.Row{}}
 		c.all = mirror.New()
 		c.all.Feeds[1] = c.feed

@@ -229,7 +229,7 @@ func TestDeleteOfAnOldVersionOfARowThatAListShows(t *testing.T) {
 		h.publish(created(v3))
 		h.publish(gone)
 		a.was(t, "create 1", "unreadable")
-		h.stream.Prime(a.query, h.reads(v3), h.position())
+		h.stream.Prime(a.query, h.reads(v3), h.stream.Reading(h.position()))
 		read(h, a, 2)
 		a.was(t, "unreadable")
 	})

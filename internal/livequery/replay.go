@@ -59,10 +59,16 @@ func (c *Change) replay(q *Query, k Knowledge) Verdict {
 		return Nothing // it surely does not hold the row
 	case c.again && v == Nothing && was && now && !held:
 		return Enter // it may come from a hub that did not know the row
-	case v == Update && told:
+	case v == Update && (told || c.list != 0 && !(sure && q.holds(c.list))):
 		return Enter // what it was told may differ from what the stream took the change as a difference to
 	}
 	return v
+}
+
+func (q *Query) holds(list uint64) bool {
+	q.stream.mu.Lock()
+	defer q.stream.mu.Unlock()
+	return q.stream.holds(q, list)
 }
 
 // within returns what a subscription holds that catches up: the predicate, in a window up to a place.

@@ -131,7 +131,7 @@ func TestADifferenceToWhatOldHistoryDidNotTell(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.stream.Prime(h.acquire(boxC), h.reads(list), h.position()) // another's
+		h.stream.Prime(h.acquire(boxC), h.reads(list), h.stream.Reading(h.position())) // another's
 		h.clients = nil
 		h.publish(updated(list, now))
 		var ops []string

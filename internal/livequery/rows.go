@@ -28,8 +28,8 @@ type state struct {
 	// ahead are other states of the row that lists returned: somebody may hold the row by them, and the log, which will
 	// come to them, may come to a newer one first.
 	ahead []reading
-	// guessed is the version that only a list had shown when a change was told as a difference to it.
-	guessed *int64
+	// list is the number of the list that showed it first; zero when it is published.
+	list uint64
 	// doubt says that it is not certain whether the row is there: what the log told fits both that it is gone, and that late
 	// words of it came by, and that it is not, or that there is a new one with its key. A list that shows the row ends it.
 	doubt bool
@@ -59,10 +59,11 @@ func newRows() rows { return rows{states: map[string]*state{}, sweepAt: minSweep
 
 // note keeps a row that a list returned, which was read after the position. What the log told counts for more: it is in
 // order, and a list may be ahead of it.
-func (r *rows) note(key string, version *int64, row where.Row, at broker.Position) {
-	known := r.states[key]
+func (r *rows) note(read Read, at broker.Position, list uint64) {
+	row, version := read.Row, read.Version
+	known := r.states[read.Key]
 	if known == nil {
-		r.states[key] = &state{row: row, version: version, position: at}
+		r.states[read.Key] = &state{row: row, version: version, position: at, list: list}
 		return
 	}
 	if !known.position.After(at) {
@@ -107,11 +108,6 @@ func (r *rows) resolve(c *Change, rec *record.Change, at broker.Position) {
 		complete(c, known, rec)
 		next.born = known.born
 		next.ahead = known.left(rec.Version)
-		if c.contiguous {
-			if next.guessed = known.guessed; !known.published {
-				next.guessed = known.version
-			}
-		}
 		next.doubted = c.doubtful
 		if next.doubt = c.doubtful; c.doubtful && c.now == nil {
 			next.row, next.version = known.row, known.version // kept for whoever finds it in the database
@@ -138,7 +134,7 @@ func complete(c *Change, known *state, rec *record.Change) {
 		c.wasUnknown = (!known.published || c.doubtful || known.bulk || known.before) && rec.Op != record.Create
 	case slices.Equal(c.was, known.row):
 		c.was = known.row // held once
-		c.contiguous = c.changed != nil && !known.bulk && !known.before
+		c.contiguous, c.list = c.changed != nil && !known.bulk && !known.before, known.list
 		c.again = c.contiguous && rec.Op == record.Update && len(rec.Changed) == 0 && rec.Mutation == "" && equal(rec.Version, known.version)
 	case known.row != nil:
 		c.others = append(c.others, known.row)
@@ -175,9 +171,6 @@ func (s *state) denies(version *int64) bool {
 func (s *state) late(c *Change, rec *record.Change) {
 	c.stale, c.now = true, s.row
 	c.wasUnknown = c.was == nil && rec.Op != record.Create
-	// A list had shown a row that the log had not reached, and the newest change was told as a difference to it. Who had
-	// not been given that list lacks what this change would have told him.
-	c.doubtful = s.guessed != nil && *rec.Version <= *s.guessed
 	if rec.Op == record.Create {
 		s.born = rec.Version
 	}

@@ -235,7 +235,7 @@ func TestCreateAfterDelete(t *testing.T) {
 		h.publish(updated(v1, v2)) // of the one, or of the other?
 		a.was(t, "unreadable")
 		b.was(t, "unreadable")
-		h.stream.Prime(b.query, h.reads(v2), h.position())
+		h.stream.Prime(b.query, h.reads(v2), h.stream.Reading(h.position()))
 		h.publish(updated(v2, v3)) // the list has shown it: it is there
 		b.was(t, "leave 1")
 	})
@@ -258,7 +258,7 @@ func TestDeleteOfAnOldVersion(t *testing.T) {
 	c.was(t, "unreadable")
 	b.was(t)
 	// The list that is read then shows the row: it was another's delete. When it goes, those who hold it by the list hear it.
-	h.stream.Prime(c.query, h.reads(v4), h.position())
+	h.stream.Prime(c.query, h.reads(v4), h.stream.Reading(h.position()))
 	gone := deleted(v4)
 	gone.Was = nil
 	h.publish(gone)
@@ -316,7 +316,7 @@ func TestReadingsAreBounded(t *testing.T) {
 	for i := range int64(100) {
 		reads := h.reads(thing{1, i, 1, ""})
 		reads[0].Version = nil
-		h.stream.Prime(q, reads, h.position())
+		h.stream.Prime(q, reads, h.stream.Reading(h.position()))
 	}
 	if n := len(h.stream.rows.states["1"].ahead); n > maxAhead {
 		t.Errorf("%d readings of one row are held", n)

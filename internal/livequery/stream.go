@@ -48,6 +48,8 @@ type Stream struct {
 	// has never seen any, and is always in it.
 	unsure map[*Query]int
 	rows   rows
+	// lists is how many lists were noted.
+	lists uint64
 	// resolved is the position of the last entry that changed a row; unknown, of the last whose earlier state nobody here
 	// knew; began, that from which on the log is known.
 	resolved, unknown, began broker.Position

@@ -35,7 +35,7 @@ func TestAChangeIsEncodedOnceForEachView(t *testing.T) {
 	for _, filter := range []string{`{}`, `{"box":1}`, `{"id":1}`, `{"version":2}`} {
 		for _, v := range []*View{all, bare} {
 			q := h.stream.Acquire(Spec{View: v, Predicate: h.stream.bind(t, filter)}, h.position)
-			h.stream.Prime(q, h.reads(thing{1, 1, 1, "secret"}), h.position())
+			h.stream.Prime(q, h.reads(thing{1, 1, 1, "secret"}), h.stream.Reading(h.position()))
 			queries[q] = v
 		}
 	}
@@ -100,7 +100,7 @@ func TestAnUpdateOutsideTheView(t *testing.T) {
 		p := h.stream.bind(t, boxA)
 		full, part := h.stream.Acquire(Spec{View: all, Predicate: p}, h.position), h.stream.Acquire(Spec{View: bare, Predicate: p}, h.position)
 		for _, q := range []*Query{full, part} {
-			h.stream.Prime(q, h.reads(thing{1, 1, 1, "a"}), h.position())
+			h.stream.Prime(q, h.reads(thing{1, 1, 1, "a"}), h.stream.Reading(h.position()))
 		}
 		rec := updated(thing{1, 1, 1, "a"}, thing{1, 1, 1, "b"})
 		if !versioned {

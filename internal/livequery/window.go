@@ -159,9 +159,12 @@ func (t *touch) visible(w *Window) bool { return t.now != nil && w.rank(t.now.ro
 func (t *touch) shown() bool { return t.was != nil && t.was.shown }
 
 // unsure reports whether members may hold the row in another state than the window did: it came from a list, and was not what the
-// log says that it was.
-func (t *touch) unsure() bool {
-	return t.was != nil && t.was.paged && (t.times > 1 || t.change.listed || !slices.Equal(t.change.was, t.was.row))
+// log says that it was, or not all members were given that list.
+func (t *touch) unsure(q *Query) bool {
+	if t.was == nil || !t.was.paged {
+		return false
+	}
+	return t.times > 1 || t.change.listed || !slices.Equal(t.change.was, t.was.row) || t.change.list != 0 && !q.stream.holds(q, t.change.list)
 }
 
 // apply takes what an entry means to the predicate, and leaves in the delivery what it means to the window.
@@ -243,9 +246,10 @@ func (w *Window) tell(d *Delivery, touched []*touch) (again bool) {
 		if t.ignored || !t.visible(w) {
 			continue
 		}
-		again = again || t.unsure()
+		unsure := t.unsure(d.Query)
+		again = again || unsure
 		t.now.shown = true
-		i := t.item(w.rank(t.now.row), w.compare)
+		i := t.item(w.rank(t.now.row), w.compare, unsure)
 		if i.change == nil || i.change.within(d.Query.View, i.verdict) != Nothing {
 			d.items = append(d.items, i)
 		}
@@ -267,12 +271,12 @@ func (w *Window) tell(d *Delivery, touched []*touch) (again bool) {
 }
 
 // item says what happened to a touched row that is in the window now.
-func (t *touch) item(rank int, compare func(a, b where.Row) int) item {
+func (t *touch) item(rank int, compare func(a, b where.Row) int, unsure bool) item {
 	i := item{verdict: Enter, change: t.change, row: t.now, rank: rank, moved: true}
 	switch {
 	case t.times > 1:
 		i.change, i.by = nil, t.change.by // several changes of one row: the row as it is now
-	case t.shown() && !t.unsure() && t.verdict == Update:
+	case t.shown() && !unsure && t.verdict == Update:
 		i.verdict, i.moved = Update, compare(t.was.row, t.now.row) != 0
 	case !t.shown() && t.verdict == Create:
 		i.verdict = Create

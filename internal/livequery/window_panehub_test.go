@@ -130,7 +130,7 @@ func (w *panes) list(h *paneHub, q *Query, from where.Row, limit int) (page Page
 		rows[i].Version = &version
 	}
 	p.Rows = rows
-	return p, h.stream.Prime(q, rows, p.At)
+	return p, h.stream.Prime(q, rows, h.stream.Reading(p.At))
 }
 
 // refill reads a page that a window wants, or lets one arrive.

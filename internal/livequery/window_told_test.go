@@ -22,7 +22,7 @@ func TestTheCreationOfAListedRowIsToldWithWhatIsBeyond(t *testing.T) {
 	for i, r := range []thing{one, two} {
 		page.Rows[i].Values = h.stream.Schema.Values(r.fields())
 	}
-	h.stream.Prime(q, page.Rows, h.position())
+	h.stream.Prime(q, page.Rows, h.stream.Reading(h.position()))
 	if _, ok := h.stream.Fill(q, page, nil, h.position()); !ok {
 		t.Fatal("not filled")
 	}
@@ -121,7 +121,7 @@ func TestARowThatAWindowLackedLeaves(t *testing.T) {
 	gone, shown, above := thing{id: 5, version: 1}, thing{id: 18, version: 1}, thing{id: 2, version: 1}
 	page := Page{Rows: h.reads(shown), At: h.position()}
 	page.Rows[0].Values = h.stream.Schema.Values(shown.fields())
-	h.stream.Prime(q, page.Rows, h.position())
+	h.stream.Prime(q, page.Rows, h.stream.Reading(h.position()))
 	if _, ok := h.stream.Fill(q, page, nil, h.position()); !ok {
 		t.Fatal("not filled")
 	}

@@ -234,7 +234,7 @@ func (h *hub) load(q *livequery.Query, p *where.Predicate, at broker.Position) (
 		}
 		reads = append(reads, livequery.Read{Key: r.key(), Version: &r.version, Row: row})
 	}
-	h.stream.Prime(q, reads, at)
+	h.stream.Prime(q, reads, h.stream.Reading(at))
 	return rows, keys, nil
 }
 

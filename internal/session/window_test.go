@@ -77,7 +77,7 @@ func (h windowed) first(q *livequery.Query, p *where.Predicate, limit int) (sess
 			loaded.Edge = row
 		}
 	}
-	h.stream.Prime(q, page.Rows, at)
+	h.stream.Prime(q, page.Rows, h.stream.Reading(at))
 	filled := false
 	h.engine.Settle(func(now broker.Position) (d *livequery.Delivery) {
 		if since, ok := h.engine.Window(at, math.MaxInt); ok {

@@ -1,0 +1,113 @@
+package livequery
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/swampline/live/broker"
+	"github.com/swampline/live/internal/record"
+	"github.com/swampline/live/where"
+)
+
+// A list may show a row before the log tells of it, and the next change of the row may be published before that. It is a difference for those who
+// were given such a list; who was given an earlier one lacks the row, and what comes late tells him nothing more.
+func TestAChangeOfWhatOnlyAListHadShown(t *testing.T) {
+	now := thing{1, 1, 2, "two"}
+	for name, test := range map[string]struct {
+		watch func(h *hub) *watcher
+		told  string
+	}{
+		"an earlier list":              {func(h *hub) *watcher { w := h.watch(boxA); h.watch(`{}`, v1); return w }, "enter 1"},
+		"the list":                     {func(h *hub) *watcher { return h.watch(boxA, v1) }, "update 1"},
+		"a later list of the query":    {func(h *hub) *watcher { h.watch(boxA, v1); return h.watch(boxA, v1) }, "update 1"},
+		"a later list of another":      {func(h *hub) *watcher { h.watch(`{}`, v1); return h.watch(boxA, v1) }, "update 1"},
+		"a list of another hub":        {func(h *hub) *watcher { h.watch(boxA, v1); return h.resume(boxA) }, "enter 1"},
+		"one beside a list of another": {func(h *hub) *watcher { w := h.watch(boxA); h.resume(boxA); h.watch(`{}`, v1); return w }, "enter 1"},
+		"a list that was read while the first was": {func(h *hub) *watcher {
+			began := h.stream.Reading(h.position())
+			h.watch(boxA, v1)
+			w := h.watch(boxA)
+			h.stream.Prime(w.query, nil, began)
+			return w
+		}, "enter 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHub(t)
+			w := test.watch(h)
+			w.told = nil
+			h.publish(updated(v1, now))
+			h.publish(created(v1)) // late
+			w.was(t, test.told)
+			w.holds(t, now)
+			h.publish(updated(now, thing{1, 1, 3, "three"}))
+			w.was(t, "update 1")
+		})
+	}
+}
+
+// Who catches up is told by the same rule.
+func TestCatchingUpWithAChangeOfWhatOnlyAListHadShown(t *testing.T) {
+	h := newHub(t)
+	now := thing{1, 1, 2, "two"}
+	early := h.watch(boxA)
+	later := h.watch(`{}`, v1)
+	h.clients = nil
+	h.publish(updated(v1, now))
+	h.publish(created(v1))
+	for _, e := range h.log {
+		for _, w := range []*watcher{early, later} {
+			if d := w.query.Replay(e, Knowledge{Sure: true}); d != nil {
+				w.deliver(t, d)
+			}
+		}
+	}
+	early.was(t, "enter 1")
+	later.was(t, "update 1")
+	early.holds(t, now)
+	later.holds(t, now)
+}
+
+// A window tells its members by itself what a list had shown, but for who came by the log.
+func TestAWindowsChangeOfWhatOnlyAListHadShown(t *testing.T) {
+	now := thing{1, 1, 2, "two"}
+	for _, unsure := range []bool{false, true} {
+		h := newHub(t)
+		order, err := where.ParseOrder("id")
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := h.stream.Acquire(Spec{Predicate: h.stream.bind(t, `{}`), Order: order, Limit: 3}, h.position)
+		page := Page{Rows: h.reads(v1), At: h.position()}
+		page.Rows[0].Values = h.stream.Schema.Values(v1.fields())
+		h.stream.Prime(q, page.Rows, h.stream.Reading(h.position()))
+		if _, ok := h.stream.Fill(q, page, nil, h.position()); !ok {
+			t.Fatal("not filled")
+		}
+		if unsure {
+			h.stream.Unsure(q, 1)
+		}
+		var told []Verdict
+		for _, rec := range []record.Change{updated(v1, now), created(v1)} {
+			h.log = append(h.log, nil)
+			c, err := h.stream.Resolve(&rec, h.position())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range h.stream.Match(&Entry{Position: h.position(), Changes: []*Change{c}}, broker.Position{}, nil) {
+				if d.Unreadable {
+					t.Errorf("unsure %v: members are resynced at %d", unsure, d.Position.Major)
+				}
+				for _, i := range d.items {
+					told = append(told, i.verdict)
+				}
+			}
+		}
+		want := []Verdict{Update}
+		if unsure {
+			want[0] = Enter
+		}
+		if !slices.Equal(told, want) {
+			t.Errorf("unsure %v: told %v, want %v", unsure, told, want)
+		}
+	}
+}
