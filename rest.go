@@ -196,8 +196,9 @@ func (h *Hub) serveList(w http.ResponseWriter, r *http.Request, m wire.Message) 
 		if p, reading, err = e.readCapped(r.Context(), &s); err != nil {
 			return err
 		}
-		at = reading.At
-		tag = livequery.WithMark(tag, e.stream.Prime(q, reads(p), reading))
+		if at = reading.At; !p.full { // a part of the rows says nothing of the others
+			tag = livequery.WithMark(tag, e.stream.Prime(q, reads(p), reading))
+		}
 		listing, _, _ = e.listing(s, p, at.String())
 	}
 	listing.Tag = tag

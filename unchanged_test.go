@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/broker/memory"
@@ -59,6 +60,8 @@ type still struct {
 	broker *asked
 	reads  atomic.Int64 // of the database
 	owner  int64        // whose rows the caller may see
+	// changed says that a row is another's now.
+	changed func(id, owner int64) error
 }
 
 func withStill(t *testing.T, test func(t *testing.T, s *still)) {
@@ -69,12 +72,17 @@ func withStill(t *testing.T, test func(t *testing.T, s *still)) {
 			ID    int64 `live:"id,key"`
 			Owner int64 `live:"owner,scope"`
 		}
-		s.hub.Register(&Router[thing]{
+		things := &Router[thing]{
 			Name:  "things",
 			Scope: func(context.Context) (where.Where, error) { return where.Eq("owner", s.owner), nil },
-			List:  func(context.Context, Query) ([]thing, error) { s.reads.Add(1); return []thing{{ID: 1}, {ID: 2}}, nil },
-			Count: func(context.Context, Query) (int64, error) { s.reads.Add(1); return 2, nil },
-		}, &Channel{Name: "noise"})
+			List: func(context.Context, Query) ([]thing, error) {
+				s.reads.Add(1)
+				return []thing{{ID: 1}, {ID: 2}, {ID: 3}}, nil
+			},
+			Count: func(context.Context, Query) (int64, error) { s.reads.Add(1); return 3, nil },
+		}
+		s.hub.Register(things, &Channel{Name: "noise"})
+		s.changed = func(id, owner int64) error { return things.Changed(t.Context(), thing{id, owner}) }
 		synctest.Wait()
 		test(t, s)
 		if err := s.hub.Shutdown(context.Background()); err != nil {
@@ -138,6 +146,28 @@ func TestAnUnchangedPollAsksNeitherDatabaseNorBroker(t *testing.T) {
 			t.Errorf("what is unchanged cost %d reads and %d calls of the broker", s.reads.Load()-reads, s.broker.calls.Load()-calls)
 		}
 	})
+}
+
+// Of rows that only a part of which was listed here a hub does not know what they were.
+func TestAPartOfAListIsNoKnowledgeOfAll(t *testing.T) {
+	for _, list := range []string{"/live/things", "/live/things?limit=1"} {
+		withStill(t, func(t *testing.T, s *still) {
+			s.ask("GET", list, "", "")
+			time.Sleep(time.Minute) // all that the list had read is on the log
+			s.happens(t)
+			at := s.hub.engine.Position().String() // of who was given his rows elsewhere
+			resume := fmt.Sprintf(`{"type":"subscribe","id":1,"router":"things","cursor":"%s"}`, at)
+			s.ask("POST", "/live/", resume, "")
+			if err := s.changed(3, 1); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			round := s.ask("POST", "/live/", resume, "")
+			if body := round.Body.String(); !strings.Contains(body, `"op":"leave","key":"3"`) && !strings.Contains(body, `"type":"resync"`) {
+				t.Errorf("after %s: %d %s, want that row 3 is another's", list, round.Code, body)
+			}
+		})
+	}
 }
 
 // What a hub vouches for it vouches for as long as it follows one log, and to those who may see what they saw.
