@@ -199,7 +199,9 @@ func (w *Window) apply(d *Delivery) {
 		} else {
 			t.now = now
 		}
-		t.change, t.verdict = p.change, p.verdict
+		if t.change == nil || !older(p.change.number, t.change.number) { // what is late says nothing that members would take
+			t.change, t.verdict = p.change, p.verdict
+		}
 		t.times++
 	}
 	again := w.tell(d, touched)

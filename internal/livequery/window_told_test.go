@@ -138,3 +138,34 @@ func TestARowThatAWindowLackedLeaves(t *testing.T) {
 		t.Fatalf("told %+v", told)
 	}
 }
+
+// A batch may bring the newest change of a row before an older one, which members that hold a newer version ignore.
+func TestAWindowsRowThatLeavesTwice(t *testing.T) {
+	h := newHub(t)
+	order, err := where.ParseOrder("id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := h.stream.Acquire(Spec{Predicate: h.stream.bind(t, `{}`), Order: order, Limit: 1}, h.position)
+	if _, ok := h.stream.Fill(q, Page{At: h.position()}, nil, h.position()); !ok {
+		t.Fatal("not filled")
+	}
+	for _, entry := range [][]record.Change{{created(v2)}, {deleted(v2), deleted(v1)}} {
+		h.log = append(h.log, nil)
+		e := &Entry{Position: h.position()}
+		for _, rec := range entry {
+			c, err := h.stream.Resolve(&rec, h.position())
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.Changes = append(e.Changes, c)
+		}
+		told := h.stream.Match(e, broker.Position{}, nil)
+		if len(entry) == 1 {
+			continue
+		}
+		if len(told) != 1 || len(told[0].items) != 1 || told[0].items[0].verdict != Delete || string(told[0].items[0].change.version) != "2" {
+			t.Errorf("told %+v", told)
+		}
+	}
+}

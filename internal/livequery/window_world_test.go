@@ -1,6 +1,7 @@
 package livequery
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -53,6 +54,7 @@ var paneKinds = []paneKind{
 	{name: "in order on hubs that begin", lag: 1, hubs: 2, restarts: true, resyncs: true},
 	{name: "in order without was on hubs that begin", lag: 1, put: true, hubs: 2, restarts: true, resyncs: true},
 	{name: "out of order", lag: 3, hubs: 1, resyncs: true},
+	{name: "out of order on two hubs", lag: 3, hubs: 2, resyncs: true},
 }
 
 // pane is one client with one window.
@@ -503,10 +505,14 @@ func (w *panes) check(p *pane) {
 	var want, got []string
 	rows := w.matching(p.query)
 	for _, r := range rows[:min(p.limit, len(rows))] {
-		want = append(want, fmt.Sprint(r.Key, "@", *r.Version))
+		want = append(want, fmt.Sprintf("%s@%d%s", r.Key, *r.Version, r.Values))
 	}
 	for _, r := range p.feed().Shown() {
-		got = append(got, fmt.Sprint(r.Key, "@", string(r.Version)))
+		var values []json.RawMessage
+		for _, f := range p.query.stream.Schema.Fields {
+			values = append(values, r.Fields[f.Name])
+		}
+		got = append(got, fmt.Sprintf("%s@%s%s", r.Key, r.Version, values))
 	}
 	if want, got := show(want, len(rows) > p.limit), show(got, p.feed().More); want != got {
 		w.t.Errorf("%s shows %s, want %s", p, got, want)
