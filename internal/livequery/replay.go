@@ -184,11 +184,14 @@ func (b *Backfill) leave(c *Change) (row where.Row, told bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.rows.states[c.key]
-	if s == nil || s.before {
+	if s == nil {
 		return nil, false
 	}
-	if !c.stale {
-		b.rows.states[c.key] = &state{}
+	if !c.stale && !(s.before && c.doubtful) { // what is known here is over, should the way lead through old history again
+		b.rows.states[c.key] = &state{before: s.before}
+	}
+	if s.before {
+		return nil, false
 	}
 	return s.row, true
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/swampline/live/internal/mirror"
 	"github.com/swampline/live/internal/record"
 )
 
@@ -198,4 +199,32 @@ func TestADoubtfulDeleteOfARowThatOldHistoryCreated(t *testing.T) {
 	}
 	a.was(t, "create 1", "unknown")
 	other.was(t)
+}
+
+// A way through old history may come to what is in memory, and fall behind that again. What it remembers from before its beginning is then older
+// than what it was told meanwhile.
+func TestOldHistoryAgainBehindMemory(t *testing.T) {
+	h := newHub(t)
+	a := h.watch(boxA)
+	gone, back, later := deleted(v2), thing{1, 1, 3, "three"}, thing{1, 1, 4, "four"}
+	h.publish(gone)
+	h.publish(created(back))
+	h.publish(updated(back, later))
+	a.told, a.feed.Rows, a.feed.Cursor = nil, map[string]mirror.Row{}, at(1).String() // as one that is slow
+	old := h.stream.Backfill()
+	old.Remember(h.stream, &gone, at(1))
+	replay := func(e *Entry) {
+		if d := a.query.Replay(e, Knowledge{Sure: true, Old: old}); d != nil {
+			a.deliver(t, d)
+		}
+	}
+	replay(h.log[1])
+	rec := updated(back, later)
+	change, err := old.Resolve(h.stream, &rec, at(3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	replay(&Entry{Position: at(3), Changes: []*Change{change}})
+	a.was(t, "create 1", "enter 1")
+	a.holds(t, later)
 }

@@ -107,21 +107,20 @@ func (w *Window) remove(p *placed) {
 	delete(w.byKey, p.key)
 }
 
-// take applies one change, as docs/protocol.md has it for clients. It returns the row as the window held it and as it holds it
-// now, and whether the change meant anything.
-func (w *Window) take(c *Change, v Verdict) (was, now *placed, ok bool) {
-	was = w.byKey[c.key]
+// take applies one change, as docs/protocol.md has it for clients, and reports whether it meant anything.
+func (w *Window) take(c *Change, v Verdict) bool {
+	was := w.byKey[c.key]
 	if was != nil && older(c.number, was.number) {
-		return nil, nil, false
+		return false
 	}
 	if was != nil {
 		w.remove(was)
 	}
-	if (v == Create || v == Enter || v == Update) && w.covers(c.now) {
-		now = &placed{key: c.key, version: c.version, number: c.number, row: c.now, values: own(c.values)}
-		w.insert(now)
+	enters := (v == Create || v == Enter || v == Update) && w.covers(c.now)
+	if enters {
+		w.insert(&placed{key: c.key, version: c.version, number: c.number, row: c.now, values: own(c.values)})
 	}
-	return was, now, was != nil || now != nil
+	return was != nil || enters
 }
 
 // own copies a row's values: they are parts of an entry of the log, which may be large and is not to stay for as long as the row
@@ -146,8 +145,8 @@ type touch struct {
 	change   *Change
 	verdict  Verdict
 	times    int
-	// ignored says that the window holds a newer version.
-	ignored bool
+	// taken says that the window took one of the changes: it did not hold a newer version.
+	taken bool
 	// seen says that the row was in the window as the log has it.
 	seen bool
 }
@@ -190,15 +189,11 @@ func (w *Window) apply(d *Delivery) {
 		if held := w.byKey[p.change.key]; held == nil || older(p.change.number, held.number) {
 			holds = w.covers // the database was ahead of the log: who came by the log may hold more than the window shows
 		}
-		_, now, ok := w.take(p.change, p.verdict)
+		taken := w.take(p.change, p.verdict)
 		if was, other, _ := p.change.seen(holds); was || other {
 			t.seen = true
 		}
-		if !ok && w.byKey[p.change.key] != nil {
-			t.now, t.ignored = w.byKey[p.change.key], true
-		} else {
-			t.now = now
-		}
+		t.now, t.taken = w.byKey[p.change.key], t.taken || taken
 		if t.change == nil || !older(p.change.number, t.change.number) { // what is late says nothing that members would take
 			t.change, t.verdict = p.change, p.verdict
 		}
@@ -245,7 +240,7 @@ func (w *Window) tell(d *Delivery, touched []*touch) (again bool) {
 	}
 	entered := len(d.items)
 	for _, t := range touched {
-		if t.ignored || !t.visible(w) {
+		if !t.taken || !t.visible(w) {
 			continue
 		}
 		unsure := t.unsure(d.Query)

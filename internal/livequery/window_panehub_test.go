@@ -13,8 +13,10 @@ type paneHub struct {
 	stream  *Stream
 	entries []*Entry
 	base    int
-	wanted  []*Query
-	read    []refill
+	// began is where it began to follow the log.
+	began  int
+	wanted []*Query
+	read   []refill
 }
 
 // refill is a page that was read and has not arrived.
@@ -25,7 +27,7 @@ type refill struct {
 
 // begin begins a hub where the log ends.
 func (w *panes) begin(name int) *paneHub {
-	h := &paneHub{name: name, stream: newStream(w.t), base: len(w.log)}
+	h := &paneHub{name: name, stream: newStream(w.t), base: len(w.log), began: len(w.log)}
 	h.stream.Fetch, h.stream.Publishing = func(q *Query) { h.wanted = append(h.wanted, q) }, publishing
 	for i := range w.log {
 		h.entries = append(h.entries, &Entry{Position: at(i + 1)})

@@ -169,3 +169,32 @@ func TestAWindowsRowThatLeavesTwice(t *testing.T) {
 		}
 	}
 }
+
+// An entry may bring, for a row that a list had shown, what went before it as well: members that came by the log lack the row.
+func TestAListedRowThatWentAndCameInOneEntry(t *testing.T) {
+	h := newHub(t)
+	order, err := where.ParseOrder("id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := h.stream.Acquire(Spec{Predicate: h.stream.bind(t, `{}`), Order: order, Limit: 1}, h.position)
+	page := Page{Rows: h.reads(v2), At: h.position()}
+	page.Rows[0].Values = h.stream.Schema.Values(v2.fields())
+	h.stream.Prime(q, page.Rows, h.stream.Reading(h.position()))
+	if _, ok := h.stream.Fill(q, page, nil, h.position()); !ok {
+		t.Fatal("not filled")
+	}
+	h.log = append(h.log, nil)
+	e := &Entry{Position: h.position()}
+	for _, rec := range []record.Change{deleted(v1), created(v2)} {
+		c, err := h.stream.Resolve(&rec, h.position())
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Changes = append(e.Changes, c)
+	}
+	told := h.stream.Match(e, broker.Position{}, nil)
+	if len(told) != 1 || len(told[0].items) != 1 || told[0].items[0].verdict != Enter || told[0].more == nil {
+		t.Errorf("told %+v", told)
+	}
+}
