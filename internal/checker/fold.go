@@ -15,11 +15,15 @@ type fold struct {
 	changes []attended
 	now     map[string]attended // by member, as the log ends
 	dead    map[string]int64    // the versions of those that are gone
-	hellos  []broker.Position   // of hubs that have just begun to follow the log
+	odd     map[string]bool     // the members of which words came in another order than they were said, or as if others had not
+	loose   []broker.Position   // of words that leave a hub in doubt about a member
+	hellos  []broker.Position   // of hubs that have just begun to follow the log, and that know everybody since
 	joined  []joining
 }
 
-func newFold() *fold { return &fold{now: map[string]attended{}, dead: map[string]int64{}} }
+func newFold() *fold {
+	return &fold{now: map[string]attended{}, dead: map[string]int64{}, odd: map[string]bool{}}
+}
 
 // joining is what a hub that begins says: that it asks the others, and that it has waited for what they say.
 type joining struct {
@@ -75,6 +79,12 @@ func (o *oracle) attend(e *epoch, at broker.Position, c record.Change) {
 	}
 	before, here := f.now[a.id]
 	dead, died := f.dead[a.id]
+	if here && a.version < before.version || !here && (died || !a.creates) {
+		f.odd[a.id] = true
+	}
+	if f.odd[a.id] || c.Was == nil && !a.creates {
+		f.loose = append(f.loose, at)
+	}
 	switch {
 	case a.gone && here && a.version >= before.version:
 		a.counts, a.place = true, before.place
@@ -113,6 +123,7 @@ func (f *fold) greet(at broker.Position, m record.Message) {
 		f.joined = append(f.joined, joining{node: w.Node, hello: at})
 	}
 	if w.Ready {
+		f.hellos = append(f.hellos, at)
 		for i := range f.joined {
 			if j := &f.joined[i]; j.node == w.Node && j.ready.IsZero() {
 				j.ready = at
@@ -174,10 +185,18 @@ func (o *oracle) desk(key string, before broker.Position) (logged, bool) {
 	return all[i], true
 }
 
-// greeted reports whether a hub began to follow the log after a position.
+// greeted reports whether a hub began to follow the log after a position, or had not heard from the others there whom there is.
 func (o *oracle) greeted(after broker.Position) bool {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	e := o.epochs[after.Epoch]
 	return e != nil && anyAfter(e.fold.hellos, after)
+}
+
+// doubted reports whether a word on a member at a position, or after it, may leave a hub in doubt about that one.
+func (o *oracle) doubted(at broker.Position) bool {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	e := o.epochs[at.Epoch]
+	return e != nil && len(e.fold.loose) > 0 && !at.After(e.fold.loose[len(e.fold.loose)-1])
 }

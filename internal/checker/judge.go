@@ -92,9 +92,7 @@ func (c *client) excused(l *link, s *subscription, m mirror.Message) bool {
 		// A hub that is behind what the client was told elsewhere learns of it later than the client.
 		return turns != s.turns || now != s.mask || o.excuse(m.Reason, l.began, c.who)
 	case "unknown":
-		// What leaves a hub in doubt about a member is more than the words on the log tell: a resync of presence for this reason is counted,
-		// and not judged.
-		return s.meets()
+		return s.meets() && (o.greeted(s.at) || o.greeted(from) || o.doubted(s.at) || o.doubted(from))
 	}
 	return false
 }
