@@ -77,11 +77,16 @@ func (s *Stream) Match(e *Entry, oldest broker.Position, out []*Delivery) []*Del
 
 // tell notes what a change means to a query.
 func (s *Stream) tell(q *Query, c *Change, v Verdict) {
-	if q.window == nil { // a window takes all of it, and tells what is left
+	switch {
+	case q.window == nil: // a window takes all of it, and tells what is left
 		if v == Update && c.list != 0 && !s.holds(q, c.list) {
 			v = Enter
 		}
 		v = c.within(q.View, v)
+	case v == Nothing && c.stale: // the row may have been in the window, and the newer one beyond it was not worth telling
+		if was, other, _ := c.matches(q.Predicate); was || other {
+			v = Leave
+		}
 	}
 	if v == Nothing || q.counter != nil && v == Update {
 		return

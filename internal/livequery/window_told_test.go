@@ -198,3 +198,34 @@ func TestAListedRowThatWentAndCameInOneEntry(t *testing.T) {
 		t.Errorf("told %+v", told)
 	}
 }
+
+// Of a row that was in a window the newest version may be beyond it, and come by first. Members that came by the log hold the row until what comes
+// late says where it was.
+func TestALateChangeOfARowThatWasInAWindow(t *testing.T) {
+	h := newHub(t)
+	order, err := where.ParseOrder("box,id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := h.stream.Acquire(Spec{Predicate: h.stream.bind(t, `{}`), Order: order, Limit: 1}, h.position)
+	first := thing{id: 2, version: 1}
+	page := Page{Rows: h.reads(first), At: h.position()} // row 1 is gone
+	page.Rows[0].Values, page.Last = h.stream.Schema.Values(first.fields()), page.Rows[0].Row
+	h.stream.Prime(q, page.Rows, h.stream.Reading(h.position()))
+	if _, ok := h.stream.Fill(q, page, nil, h.position()); !ok {
+		t.Fatal("not filled")
+	}
+	was, now, anew := thing{1, 0, 1, ""}, thing{1, 1, 2, ""}, thing{1, 3, 3, ""}
+	var told []*Delivery
+	for _, rec := range []record.Change{deleted(now), created(anew), updated(was, now)} {
+		h.log = append(h.log, nil)
+		c, err := h.stream.Resolve(&rec, h.position())
+		if err != nil {
+			t.Fatal(err)
+		}
+		told = h.stream.Match(&Entry{Position: h.position(), Changes: []*Change{c}}, broker.Position{}, nil)
+	}
+	if len(told) != 1 || len(told[0].items) == 0 || told[0].items[0].verdict != Leave || string(told[0].items[0].change.version) != "2" {
+		t.Errorf("told %+v", told)
+	}
+}
