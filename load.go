@@ -78,6 +78,7 @@ type flight struct {
 
 	at    broker.Position // that the database had reached
 	mark  string          // see Stream.Prime
+	fills uint64          // see Stream.Fills
 	page  page
 	count int64
 	err   error
@@ -200,7 +201,11 @@ func (e *endpoint) fly(ctx context.Context, f *flight, q *livequery.Query, s sel
 			return
 		}
 		f.mark = e.stream.Prime(q, reads(f.page), reading)
-		if !q.Windowed() || e.fill(q, livequery.Page{Rows: reads(f.page), At: f.at, Last: f.page.last}) {
+		if !q.Windowed() {
+			return
+		}
+		var filled bool
+		if f.fills, filled = e.fill(q, livequery.Page{Rows: reads(f.page), At: f.at, Last: f.page.last}); filled {
 			return
 		}
 		// The log has outrun the list, or does not say what the rows are.
@@ -217,15 +222,16 @@ func reads(p page) []livequery.Read {
 	return out
 }
 
-// fill gives a window its rows.
-func (e *endpoint) fill(q *livequery.Query, p livequery.Page) (filled bool) {
+// fill gives a window its rows, and returns for how many times.
+func (e *endpoint) fill(q *livequery.Query, p livequery.Page) (fills uint64, filled bool) {
 	e.hub.engine.Settle(func(now broker.Position) (d *livequery.Delivery) {
 		if since, ok := e.hub.engine.Window(p.At, math.MaxInt); ok {
 			d, filled = e.stream.Fill(q, p, since, now)
+			fills = e.stream.Fills(q)
 		}
 		return d
 	})
-	return filled
+	return fills, filled
 }
 
 // seed gives a window the rows of another on the same list: who reads on has been shown these.
@@ -256,7 +262,7 @@ func (e *endpoint) source(ctx context.Context, s selection) session.Source {
 			for i, l := range rows {
 				keys[i] = l.object.Key
 			}
-			return session.Loaded{At: f.at, Mark: f.mark, Listing: listing, Keys: keys, Edge: edge}, nil
+			return session.Loaded{At: f.at, Mark: f.mark, Fills: f.fills, Listing: listing, Keys: keys, Edge: edge}, nil
 		},
 	}
 	if q.Windowed() {

@@ -21,11 +21,11 @@ func TestACountThatBecameOldUnwatchedIsCountedForWhoComes(t *testing.T) {
 	if again != q {
 		t.Fatal("the query was not kept")
 	}
-	if _, known := h.stream.Align(q, nil, h.position()); !known || wishes != 1 {
+	if _, known := h.stream.Align(q, nil, 0, h.position()); !known || wishes != 1 {
 		t.Errorf("%v, %d wishes, want one", known, wishes)
 	}
 	h.stream.Counted(q, 21, h.position(), h.position())
-	if _, known := h.stream.Align(q, nil, h.position()); !known || wishes != 1 {
+	if _, known := h.stream.Align(q, nil, 0, h.position()); !known || wishes != 1 {
 		t.Errorf("%v, %d wishes for a number that is right", known, wishes)
 	}
 }

@@ -3,6 +3,7 @@ package livequery
 import (
 	"bytes"
 	"slices"
+	"time"
 
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/where"
@@ -87,6 +88,7 @@ func (s *Stream) Fill(q *Query, p Page, since []*Entry, at broker.Position) (*De
 			fresh.rows[i], fresh.byKey[r.key] = o, o
 		}
 	}
+	old.fills++
 	old.loaded, old.rows, old.byKey, old.bound = true, fresh.rows, fresh.byKey, fresh.bound
 	old.say(d, len(d.items) > 0)
 	s.fetch(q)
@@ -222,21 +224,32 @@ func (s *Stream) Reaches(q *Query, edge where.Row) bool {
 	return q.window == nil || q.window.loaded && q.window.reaches(edge)
 }
 
+// Fills returns how often a list took a window's place; zero for other queries.
+func (s *Stream) Fills(q *Query) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if q.window == nil {
+		return 0
+	}
+	return q.window.fills
+}
+
 // Align returns what a member that holds every row up to a place lacks, when the engine holds still at a position: a window's
-// rows beyond it, or the count. It reports false when the window is not loaded, or does not reach as far as the member.
-func (s *Stream) Align(q *Query, edge where.Row, at broker.Position) (*Delivery, bool) {
+// rows beyond it, or the count. Fills is what Fills was when the member was given its list; zero when it brought its rows from elsewhere. It reports
+// false when the window is not loaded, or does not reach as far as the member.
+func (s *Stream) Align(q *Query, edge where.Row, fills uint64, at broker.Position) (*Delivery, bool) {
 	if !s.Reaches(q, edge) {
 		return nil, false
 	}
-	return s.align(q, at, func(w *Window, row where.Row) bool { return edge != nil && w.compare(row, edge) > 0 })
+	return s.align(q, fills, at, func(w *Window, row where.Row) bool { return edge != nil && w.compare(row, edge) > 0 })
 }
 
 // Whole returns what a member lacks of which nobody knows what it holds: all rows of a window. What it holds besides, Missed tells.
 func (s *Stream) Whole(q *Query, at broker.Position) (*Delivery, bool) {
-	return s.align(q, at, func(*Window, where.Row) bool { return true })
+	return s.align(q, 0, at, func(*Window, where.Row) bool { return true })
 }
 
-func (s *Stream) align(q *Query, at broker.Position, lacks func(*Window, where.Row) bool) (*Delivery, bool) {
+func (s *Stream) align(q *Query, fills uint64, at broker.Position, lacks func(*Window, where.Row) bool) (*Delivery, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := &Delivery{Query: q, Position: at}
@@ -249,6 +262,9 @@ func (s *Stream) align(q *Query, at broker.Position, lacks func(*Window, where.R
 	w := q.window
 	if !w.loaded {
 		return nil, false
+	}
+	if (fills == 0 || fills != w.fills) && s.Publishing > 0 {
+		w.foreign = time.Now().Add(s.Publishing)
 	}
 	for i, r := range w.visible() {
 		if lacks(w, r.row) {

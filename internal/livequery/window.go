@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sort"
 	"strconv"
+	"time"
 
 	"github.com/swampline/live/internal/record"
 	"github.com/swampline/live/where"
@@ -36,6 +37,10 @@ type Window struct {
 	filling bool
 	// told numbers what members were told; it begins with 1.
 	told uint64
+	// fills is how often a list took its place. Who joins with another may hold rows that the log has yet to tell of, and that are gone from the
+	// database since, in place of others; until foreign.
+	fills   uint64
+	foreign time.Time
 }
 
 // placed is a row in a window. It is replaced when the row changes.
@@ -204,6 +209,9 @@ func (w *Window) apply(d *Delivery) {
 	w.say(d, again)
 }
 
+// divided reports whether some members may hold, by another list than the window's, rows that the log has yet to tell of.
+func (w *Window) divided() bool { return !w.foreign.IsZero() && time.Now().Before(w.foreign) }
+
 // touchOf returns the touch of a key: entries change few rows.
 func touchOf(touched *[]*touch, key string) *touch {
 	for _, t := range *touched {
@@ -245,6 +253,7 @@ func (w *Window) tell(d *Delivery, touched []*touch) (again bool) {
 		}
 		unsure := t.unsure(d.Query)
 		again = again || unsure
+		whole = whole || !t.shown() && w.divided() // who held it lacks another
 		t.now.shown = true
 		i := t.item(w.rank(t.now.row), w.compare, unsure)
 		if i.change == nil || i.change.within(d.Query.View, i.verdict) != Nothing {
@@ -258,13 +267,27 @@ func (w *Window) tell(d *Delivery, touched []*touch) (again bool) {
 		}
 	}
 	if whole {
-		d.items = d.items[:entered]
-		for i, p := range w.visible() {
-			d.items = append(d.items, item{verdict: Enter, row: p, rank: i, moved: true})
-		}
+		d.items = w.whole(d.items, entered)
 	}
 	slices.SortFunc(d.items[entered:], func(a, b item) int { return a.rank - b.rank })
 	return again || whole
+}
+
+// whole adds to what enters, from a place in the items on, all other rows of the window. What has changed says so as for who lacks it.
+func (w *Window) whole(items []item, entered int) []item {
+	told := make(map[*placed]bool, len(w.visible()))
+	for n := entered; n < len(items); n++ {
+		i := &items[n]
+		if told[i.row] = true; i.verdict == Update {
+			i.verdict, i.moved = Enter, true
+		}
+	}
+	for i, p := range w.visible() {
+		if !told[p] {
+			items = append(items, item{verdict: Enter, row: p, rank: i, moved: true})
+		}
+	}
+	return items
 }
 
 // item says what happened to a touched row that is in the window now.

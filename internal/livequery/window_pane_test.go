@@ -22,6 +22,7 @@ type pane struct {
 	hub    *paneHub // nil when it is away
 	query  *Query
 	edge   where.Row
+	fills  uint64 // of the window, with its own list
 	upto   int
 	unsure bool
 	live   bool
@@ -114,6 +115,7 @@ func (w *panes) fill(p *pane) {
 // snapshot gives a client its first rows.
 func (w *panes) snapshot(p *pane) {
 	w.fill(p)
+	p.fills = p.hub.stream.Fills(p.query)
 	rows, edge := p.page.Rows, p.page.Last
 	more := edge != nil || len(rows) > p.limit
 	if len(rows) >= p.limit {
@@ -146,7 +148,7 @@ func (w *panes) resume(p *pane) {
 	if int(cursor.Major) > len(h.entries) {
 		return
 	}
-	p.hub, p.upto, p.edge = h, int(cursor.Major), nil
+	p.hub, p.upto, p.edge, p.fills = h, int(cursor.Major), nil, 0
 	w.acquire(p)
 	if bound := p.feed().Bound; bound != nil {
 		values := make([][]byte, len(bound))
@@ -220,7 +222,7 @@ func (p *pane) at() *int {
 
 // join makes a client a member, and gives it what the window has beyond its bound.
 func (w *panes) join(p *pane) {
-	d, ok := p.hub.stream.Align(p.query, p.edge, p.hub.position())
+	d, ok := p.hub.stream.Align(p.query, p.edge, p.fills, p.hub.position())
 	if p.missed != nil {
 		d, ok = p.hub.stream.Whole(p.query, p.hub.position())
 	}

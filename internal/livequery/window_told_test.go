@@ -2,6 +2,7 @@ package livequery
 
 import (
 	"testing"
+	"time"
 
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/internal/record"
@@ -66,11 +67,11 @@ func TestAMemberThatHoldsMoreThanItsWindow(t *testing.T) {
 		edge  where.Row
 		known bool
 	}{{"all", nil, false}, {"two", beyond, false}, {"one", page.Last, true}} {
-		if _, known := h.stream.Align(large, test.edge, h.position()); known != test.known || h.stream.Reaches(large, test.edge) != test.known {
+		if _, known := h.stream.Align(large, test.edge, 0, h.position()); known != test.known || h.stream.Reaches(large, test.edge) != test.known {
 			t.Errorf("a member that holds %s: %v, want %v", test.holds, known, test.known)
 		}
 	}
-	if _, known := h.stream.Align(small, nil, h.position()); !known { // it drops what is beyond its limit
+	if _, known := h.stream.Align(small, nil, 0, h.position()); !known { // it drops what is beyond its limit
 		t.Error("a window that is full is not known")
 	}
 }
@@ -227,5 +228,54 @@ func TestALateChangeOfARowThatWasInAWindow(t *testing.T) {
 	}
 	if len(told) != 1 || len(told[0].items) == 0 || told[0].items[0].verdict != Leave || string(told[0].items[0].change.version) != "2" {
 		t.Errorf("told %+v", told)
+	}
+}
+
+// Who joined with a list of another hub may hold a row that is gone from the database, and of which the log has yet to tell that it came; then he
+// lacks another in its place. He is told the window again when it does, for as long as that may take.
+func TestARowThatEntersAWindowOfMembersFromElsewhere(t *testing.T) {
+	for publishing, told := range map[time.Duration]int{0: 1, time.Hour: 2} {
+		h := newHub(t)
+		h.stream.Publishing = publishing
+		order, err := where.ParseOrder("id")
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := h.stream.Acquire(Spec{Predicate: h.stream.bind(t, `{}`), Order: order, Limit: 2}, h.position)
+		second := thing{id: 2, version: 1}
+		page := Page{Rows: h.reads(second), At: h.position()}
+		page.Rows[0].Values = h.stream.Schema.Values(second.fields())
+		h.stream.Prime(q, page.Rows, h.stream.Reading(h.position()))
+		if _, ok := h.stream.Fill(q, page, nil, h.position()); !ok {
+			t.Fatal("not filled")
+		}
+		enter := func(r thing) int {
+			rec := created(r)
+			h.log = append(h.log, nil)
+			c, err := h.stream.Resolve(&rec, h.position())
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := h.stream.Match(&Entry{Position: h.position(), Changes: []*Change{c}}, broker.Position{}, nil)[0]
+			entered := 0
+			for _, i := range d.items {
+				if i.verdict != Leave {
+					entered++
+				}
+			}
+			return entered
+		}
+		if _, ok := h.stream.Align(q, nil, h.stream.Fills(q), h.position()); !ok {
+			t.Fatal("who was given the window's list does not join")
+		}
+		if n := enter(thing{id: 1, version: 1}); n != 1 {
+			t.Errorf("%v: %d rows enter where all have the window's list", publishing, n)
+		}
+		if _, ok := h.stream.Align(q, nil, 0, h.position()); !ok {
+			t.Fatal("who comes from elsewhere does not join")
+		}
+		if n := enter(thing{id: 0, version: 1}); n != told {
+			t.Errorf("%v: %d rows enter, want %d", publishing, n, told)
+		}
 	}
 }

@@ -232,7 +232,7 @@ func (s *Session) snapshot(sub *subscription, round uint32, source Source, after
 		return false, nil
 	}
 	if sub.bounds != nil {
-		sub.edge, sub.counted = loaded.Edge, loaded.At
+		sub.edge, sub.fills, sub.counted = loaded.Edge, loaded.Fills, loaded.At
 		if n := loaded.Listing.Count; n != nil {
 			sub.number, sub.numbered = *n, true
 		}

@@ -47,6 +47,8 @@ type Loaded struct {
 	At broker.Position
 	// Mark is what Stream.Prime returned; empty when there is none.
 	Mark string
+	// Fills is how often a list had taken a window's place, this one included.
+	Fills uint64
 	// Listing has the members that only a list knows.
 	Listing wire.Listing
 	Keys    []string

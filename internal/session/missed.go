@@ -27,10 +27,13 @@ func (sub *subscription) align() aligner {
 		return func(at broker.Position) (*livequery.Delivery, bool) { return query.Stream().Whole(query, at) }
 	}
 	var edge where.Row
+	var fills uint64
 	if sub.bounds != nil {
-		edge = sub.edge
+		edge, fills = sub.edge, sub.fills
 	}
-	return func(at broker.Position) (*livequery.Delivery, bool) { return query.Stream().Align(query, edge, at) }
+	return func(at broker.Position) (*livequery.Delivery, bool) {
+		return query.Stream().Align(query, edge, fills, at)
+	}
 }
 
 // reached is the position up to which a subscription has read the log. The session's lock is held.

@@ -95,6 +95,8 @@ type bounds struct {
 	// client knows up to where it holds every row. Telling is what told will be when what is queued is taken.
 	edge          where.Row
 	told, telling uint64
+	// fills is how often a list had taken the window's place when the client was given its own; zero when that was not here.
+	fills uint64
 	// counted is the position of the count that was told last, and number what it was, if that is numbered: what a client shows that came with
 	// a cursor is not known.
 	counted  broker.Position
