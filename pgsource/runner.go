@@ -143,6 +143,9 @@ func (r *runner) describe(ctx context.Context) error {
 	return nil
 }
 
+// turn is how often a runner that waits asks whether it is its turn, at least: the one before may have ended just now, and its connection a little later.
+const turn = time.Second
+
 // lock waits until no other runner has the lock. It asks again and again: a statement that waits would keep VACUUM from its work.
 func (r *runner) lock(ctx context.Context) error {
 	for {
@@ -156,7 +159,7 @@ func (r *runner) lock(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(r.options.Poll):
+		case <-time.After(min(r.options.Poll, turn)):
 		}
 	}
 }

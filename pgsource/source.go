@@ -32,7 +32,7 @@ type Options struct {
 	// sessions. Nil means as the pool's are.
 	Listen *pgx.ConnConfig
 
-	// Poll is how long the runner waits when nobody wakes it, and how often one that waits for its turn looks. Zero means 1 s.
+	// Poll is how long the runner waits when nobody wakes it, and how often one that waits for its turn looks, at least once a second. Zero means 1 s.
 	Poll time.Duration
 
 	// Logger gets what could not be published as it was, and why the runner could not work. Nil means slog.Default().
