@@ -10,10 +10,12 @@ import (
 // Poll is one round.
 func (s *Session) Poll(ctx context.Context, wait time.Duration) ([]*transport.Frame, error) {
 	s.drained(false)
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
 	over := wait <= 0
+	var timeIsUp <-chan time.Time
 	if !over {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		timeIsUp = timer.C
 		s.env.Parked.Add(1)
 		defer s.env.Parked.Add(-1)
 	}
@@ -27,7 +29,7 @@ func (s *Session) Poll(ctx context.Context, wait time.Duration) ([]*transport.Fr
 		}
 		select {
 		case <-s.wake:
-		case <-timer.C:
+		case <-timeIsUp:
 			over = true
 		case <-ctx.Done():
 			return nil, ctx.Err()
