@@ -201,6 +201,7 @@ func (e *endpoint) listed(ctx context.Context, m wire.Message) (wire.Answer, err
 }
 
 // readCapped reads the selection for one caller, when it is his turn; when more rows match than the router lists, the first of them.
+// The reading is of when it began to.
 func (e *endpoint) readCapped(ctx context.Context, s *selection) (p page, reading livequery.Reading, err error) {
 	err = e.inTurn(ctx, func(ctx context.Context) error {
 		reading = e.stream.Reading(e.hub.engine.Position())

@@ -172,16 +172,7 @@ func (h *hub) reads(rows ...thing) []Read {
 // publish appends one entry and tells the clients.
 func (h *hub) publish(changes ...record.Change) {
 	h.t.Helper()
-	e := &Entry{Position: at(len(h.log) + 1)}
-	for i := range changes {
-		c, err := h.stream.Resolve(&changes[i], e.Position)
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		e.Changes = append(e.Changes, c)
-	}
-	h.log = append(h.log, e)
-	for _, d := range h.stream.Match(e, broker.Position{}, nil) {
+	for _, d := range h.match(changes...) {
 		for _, w := range h.clients {
 			if w.query == d.Query {
 				w.deliver(h.t, d)
@@ -236,4 +227,38 @@ func (w *watcher) was(t testing.TB, told ...string) {
 		t.Errorf("%s: was told %v, want %v", w.query.Predicate, w.told, told)
 	}
 	w.told = nil
+}
+
+// window acquires one of all rows and gives it those that a list returned, with the place up to which the list was read, nil when it has all.
+func (h *hub) window(order string, limit int, last where.Row, rows ...thing) *Query {
+	h.t.Helper()
+	by, err := where.ParseOrder(order)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	q := h.stream.Acquire(Spec{Predicate: h.stream.bind(h.t, `{}`), Order: by, Limit: limit}, h.position)
+	page := Page{Rows: h.reads(rows...), At: h.position(), Last: last}
+	for i, r := range rows {
+		page.Rows[i].Values = h.stream.Schema.Values(r.fields())
+	}
+	h.stream.Prime(q, page.Rows, h.stream.Reading(h.position()))
+	if _, ok := h.stream.Fill(q, page, nil, h.position()); !ok {
+		h.t.Fatal("not filled")
+	}
+	return q
+}
+
+// match appends one entry and returns what queries are told.
+func (h *hub) match(changes ...record.Change) []*Delivery {
+	h.t.Helper()
+	e := &Entry{Position: at(len(h.log) + 1)}
+	for i := range changes {
+		c, err := h.stream.Resolve(&changes[i], e.Position)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		e.Changes = append(e.Changes, c)
+	}
+	h.log = append(h.log, e)
+	return h.stream.Match(e, broker.Position{}, nil)
 }

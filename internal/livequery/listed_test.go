@@ -1,13 +1,6 @@
 package livequery
 
-import (
-	"slices"
-	"testing"
-
-	"github.com/swampline/live/broker"
-	"github.com/swampline/live/internal/record"
-	"github.com/swampline/live/where"
-)
+import "testing"
 
 // A list may show a row before the log tells of it, and the next change of the row may be published before that. It is a difference for those who
 // were given such a list; who was given an earlier one lacks the row, and what comes late tells him nothing more.
@@ -70,44 +63,19 @@ func TestCatchingUpWithAChangeOfWhatOnlyAListHadShown(t *testing.T) {
 // A window tells its members by itself what a list had shown, but for who came by the log.
 func TestAWindowsChangeOfWhatOnlyAListHadShown(t *testing.T) {
 	now := thing{1, 1, 2, "two"}
-	for _, unsure := range []bool{false, true} {
+	for unsure, want := range map[bool]Verdict{false: Update, true: Enter} {
 		h := newHub(t)
-		order, err := where.ParseOrder("id")
-		if err != nil {
-			t.Fatal(err)
-		}
-		q := h.stream.Acquire(Spec{Predicate: h.stream.bind(t, `{}`), Order: order, Limit: 3}, h.position)
-		page := Page{Rows: h.reads(v1), At: h.position()}
-		page.Rows[0].Values = h.stream.Schema.Values(v1.fields())
-		h.stream.Prime(q, page.Rows, h.stream.Reading(h.position()))
-		if _, ok := h.stream.Fill(q, page, nil, h.position()); !ok {
-			t.Fatal("not filled")
-		}
+		q := h.window("id", 3, nil, v1)
 		if unsure {
 			h.stream.Unsure(q, 1)
 		}
-		var told []Verdict
-		for _, rec := range []record.Change{updated(v1, now), created(v1)} {
-			h.log = append(h.log, nil)
-			c, err := h.stream.Resolve(&rec, h.position())
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, d := range h.stream.Match(&Entry{Position: h.position(), Changes: []*Change{c}}, broker.Position{}, nil) {
-				if d.Unreadable {
-					t.Errorf("unsure %v: members are resynced at %d", unsure, d.Position.Major)
-				}
-				for _, i := range d.items {
-					told = append(told, i.verdict)
-				}
-			}
+		if told := h.match(updated(v1, now)); len(told) != 1 || len(told[0].items) != 1 || told[0].items[0].verdict != want {
+			t.Errorf("unsure %v: told %+v, want %v", unsure, told, want)
 		}
-		want := []Verdict{Update}
-		if unsure {
-			want[0] = Enter
-		}
-		if !slices.Equal(told, want) {
-			t.Errorf("unsure %v: told %v, want %v", unsure, told, want)
+		for _, d := range h.match(created(v1)) {
+			if d.Unreadable || len(d.items) > 0 {
+				t.Errorf("unsure %v: what comes late is told: %+v", unsure, d)
+			}
 		}
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/swampline/live/broker"
-	"github.com/swampline/live/internal/record"
 	"github.com/swampline/live/where"
 )
 
@@ -13,28 +11,10 @@ import (
 // member must look again at what is beyond: it may lack others, and would take its last row for the place up to which it lacks none.
 func TestTheCreationOfAListedRowIsToldWithWhatIsBeyond(t *testing.T) {
 	h := newHub(t)
-	order, err := where.ParseOrder("id")
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := h.stream.Acquire(Spec{Predicate: h.stream.bind(t, `{}`), Order: order, Limit: 2}, h.position)
 	one, two := thing{id: 1, version: 1}, thing{id: 2, version: 1}
-	page := Page{Rows: h.reads(one, two), At: h.position()}
-	for i, r := range []thing{one, two} {
-		page.Rows[i].Values = h.stream.Schema.Values(r.fields())
-	}
-	h.stream.Prime(q, page.Rows, h.stream.Reading(h.position()))
-	if _, ok := h.stream.Fill(q, page, nil, h.position()); !ok {
-		t.Fatal("not filled")
-	}
+	h.window("id", 2, nil, one, two)
 	for _, r := range []thing{two, one} {
-		rec := created(r)
-		h.log = append(h.log, nil)
-		c, err := h.stream.Resolve(&rec, h.position())
-		if err != nil {
-			t.Fatal(err)
-		}
-		told := h.stream.Match(&Entry{Position: h.position(), Changes: []*Change{c}}, broker.Position{}, nil)
+		told := h.match(created(r))
 		if len(told) != 1 || told[0].more == nil || len(told[0].items) != 1 {
 			t.Errorf("row %d: told %+v", r.id, told)
 		}
@@ -114,28 +94,10 @@ func TestAWindowThatIsFullAgainWantsNothing(t *testing.T) {
 // though the row's place is beyond what the window shows by then.
 func TestARowThatAWindowLackedLeaves(t *testing.T) {
 	h := newHub(t)
-	order, err := where.ParseOrder("id")
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := h.stream.Acquire(Spec{Predicate: h.stream.bind(t, `{}`), Order: order, Limit: 1}, h.position)
 	gone, shown, above := thing{id: 5, version: 1}, thing{id: 18, version: 1}, thing{id: 2, version: 1}
-	page := Page{Rows: h.reads(shown), At: h.position()}
-	page.Rows[0].Values = h.stream.Schema.Values(shown.fields())
-	h.stream.Prime(q, page.Rows, h.stream.Reading(h.position()))
-	if _, ok := h.stream.Fill(q, page, nil, h.position()); !ok {
-		t.Fatal("not filled")
-	}
-	var told []*Delivery
-	for _, c := range []record.Change{created(above), deleted(gone)} {
-		h.log = append(h.log, nil)
-		change, err := h.stream.Resolve(&c, h.position())
-		if err != nil {
-			t.Fatal(err)
-		}
-		told = append(told, h.stream.Match(&Entry{Position: h.position(), Changes: []*Change{change}}, broker.Position{}, nil)...)
-	}
-	if len(told) != 2 || len(told[1].items) == 0 || told[1].items[0].verdict != Delete || told[1].more == nil {
+	h.window("id", 1, nil, shown)
+	h.match(created(above))
+	if told := h.match(deleted(gone)); len(told) != 1 || len(told[0].items) == 0 || told[0].items[0].verdict != Delete || told[0].more == nil {
 		t.Fatalf("told %+v", told)
 	}
 }
@@ -143,58 +105,19 @@ func TestARowThatAWindowLackedLeaves(t *testing.T) {
 // A batch may bring the newest change of a row before an older one, which members that hold a newer version ignore.
 func TestAWindowsRowThatLeavesTwice(t *testing.T) {
 	h := newHub(t)
-	order, err := where.ParseOrder("id")
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := h.stream.Acquire(Spec{Predicate: h.stream.bind(t, `{}`), Order: order, Limit: 1}, h.position)
-	if _, ok := h.stream.Fill(q, Page{At: h.position()}, nil, h.position()); !ok {
-		t.Fatal("not filled")
-	}
-	for _, entry := range [][]record.Change{{created(v2)}, {deleted(v2), deleted(v1)}} {
-		h.log = append(h.log, nil)
-		e := &Entry{Position: h.position()}
-		for _, rec := range entry {
-			c, err := h.stream.Resolve(&rec, h.position())
-			if err != nil {
-				t.Fatal(err)
-			}
-			e.Changes = append(e.Changes, c)
-		}
-		told := h.stream.Match(e, broker.Position{}, nil)
-		if len(entry) == 1 {
-			continue
-		}
-		if len(told) != 1 || len(told[0].items) != 1 || told[0].items[0].verdict != Delete || string(told[0].items[0].change.version) != "2" {
-			t.Errorf("told %+v", told)
-		}
+	h.window("id", 1, nil)
+	h.match(created(v2))
+	told := h.match(deleted(v2), deleted(v1))
+	if len(told) != 1 || len(told[0].items) != 1 || told[0].items[0].verdict != Delete || string(told[0].items[0].change.version) != "2" {
+		t.Errorf("told %+v", told)
 	}
 }
 
 // An entry may bring, for a row that a list had shown, what went before it as well: members that came by the log lack the row.
 func TestAListedRowThatWentAndCameInOneEntry(t *testing.T) {
 	h := newHub(t)
-	order, err := where.ParseOrder("id")
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := h.stream.Acquire(Spec{Predicate: h.stream.bind(t, `{}`), Order: order, Limit: 1}, h.position)
-	page := Page{Rows: h.reads(v2), At: h.position()}
-	page.Rows[0].Values = h.stream.Schema.Values(v2.fields())
-	h.stream.Prime(q, page.Rows, h.stream.Reading(h.position()))
-	if _, ok := h.stream.Fill(q, page, nil, h.position()); !ok {
-		t.Fatal("not filled")
-	}
-	h.log = append(h.log, nil)
-	e := &Entry{Position: h.position()}
-	for _, rec := range []record.Change{deleted(v1), created(v2)} {
-		c, err := h.stream.Resolve(&rec, h.position())
-		if err != nil {
-			t.Fatal(err)
-		}
-		e.Changes = append(e.Changes, c)
-	}
-	told := h.stream.Match(e, broker.Position{}, nil)
+	h.window("id", 1, nil, v2)
+	told := h.match(deleted(v1), created(v2))
 	if len(told) != 1 || len(told[0].items) != 1 || told[0].items[0].verdict != Enter || told[0].more == nil {
 		t.Errorf("told %+v", told)
 	}
@@ -204,28 +127,12 @@ func TestAListedRowThatWentAndCameInOneEntry(t *testing.T) {
 // late says where it was.
 func TestALateChangeOfARowThatWasInAWindow(t *testing.T) {
 	h := newHub(t)
-	order, err := where.ParseOrder("box,id")
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := h.stream.Acquire(Spec{Predicate: h.stream.bind(t, `{}`), Order: order, Limit: 1}, h.position)
 	first := thing{id: 2, version: 1}
-	page := Page{Rows: h.reads(first), At: h.position()} // row 1 is gone
-	page.Rows[0].Values, page.Last = h.stream.Schema.Values(first.fields()), page.Rows[0].Row
-	h.stream.Prime(q, page.Rows, h.stream.Reading(h.position()))
-	if _, ok := h.stream.Fill(q, page, nil, h.position()); !ok {
-		t.Fatal("not filled")
-	}
+	h.window("box,id", 1, h.reads(first)[0].Row, first) // row 1 is gone
 	was, now, anew := thing{1, 0, 1, ""}, thing{1, 1, 2, ""}, thing{1, 3, 3, ""}
-	var told []*Delivery
-	for _, rec := range []record.Change{deleted(now), created(anew), updated(was, now)} {
-		h.log = append(h.log, nil)
-		c, err := h.stream.Resolve(&rec, h.position())
-		if err != nil {
-			t.Fatal(err)
-		}
-		told = h.stream.Match(&Entry{Position: h.position(), Changes: []*Change{c}}, broker.Position{}, nil)
-	}
+	h.match(deleted(now))
+	h.match(created(anew))
+	told := h.match(updated(was, now))
 	if len(told) != 1 || len(told[0].items) == 0 || told[0].items[0].verdict != Leave || string(told[0].items[0].change.version) != "2" {
 		t.Errorf("told %+v", told)
 	}
@@ -237,28 +144,9 @@ func TestARowThatEntersAWindowOfMembersFromElsewhere(t *testing.T) {
 	for publishing, told := range map[time.Duration]int{0: 1, time.Hour: 2} {
 		h := newHub(t)
 		h.stream.Publishing = publishing
-		order, err := where.ParseOrder("id")
-		if err != nil {
-			t.Fatal(err)
-		}
-		q := h.stream.Acquire(Spec{Predicate: h.stream.bind(t, `{}`), Order: order, Limit: 2}, h.position)
-		second := thing{id: 2, version: 1}
-		page := Page{Rows: h.reads(second), At: h.position()}
-		page.Rows[0].Values = h.stream.Schema.Values(second.fields())
-		h.stream.Prime(q, page.Rows, h.stream.Reading(h.position()))
-		if _, ok := h.stream.Fill(q, page, nil, h.position()); !ok {
-			t.Fatal("not filled")
-		}
-		enter := func(r thing) int {
-			rec := created(r)
-			h.log = append(h.log, nil)
-			c, err := h.stream.Resolve(&rec, h.position())
-			if err != nil {
-				t.Fatal(err)
-			}
-			d := h.stream.Match(&Entry{Position: h.position(), Changes: []*Change{c}}, broker.Position{}, nil)[0]
-			entered := 0
-			for _, i := range d.items {
+		q := h.window("id", 2, nil, thing{id: 2, version: 1})
+		enter := func(r thing) (entered int) {
+			for _, i := range h.match(created(r))[0].items {
 				if i.verdict != Leave {
 					entered++
 				}
