@@ -297,6 +297,13 @@ func (e *endpoint) fetch(q *livequery.Query) {
 	})
 }
 
+// wait tells a window's strangers what it is when the log has what they were given.
+func (e *endpoint) wait(q *livequery.Query) {
+	time.AfterFunc(e.stream.Publishing, func() {
+		e.hub.engine.Settle(func(at broker.Position) *livequery.Delivery { return e.stream.Greet(q, at) })
+	})
+}
+
 func (e *endpoint) refill(ctx context.Context, q *livequery.Query) {
 	from, n, ok := e.stream.Wanted(q)
 	if !ok {

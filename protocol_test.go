@@ -218,6 +218,8 @@ func TestServersFormsAreWritten(t *testing.T) {
 			[]byte(`{"op":"leave","key":"61","version":1}`)),
 		"server-change-fill": wire.Change("w3", "4fk2m9qa.2sy", &no,
 			[]byte(`{"op":"enter","key":"60","version":1,"fields":{"id":60,"created_at":"2026-11-22T09:00:00Z"},"at":2}`)),
+		"server-change-whole": wire.Whole("w3", "4fk2m9qa.2t9", false,
+			[]byte(`{"op":"enter","key":"62","version":1,"fields":{"id":62,"created_at":"2026-11-22T11:00:00Z"},"at":0}`)),
 		"server-count":       wire.Count("n7", "4fk2m9qa.2t8", 13),
 		"server-result-data": wire.Result(9, wire.Answer{Cursor: "4fk2m9qa.2t9", Data: []byte(`{"archived":true}`)}),
 

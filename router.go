@@ -199,7 +199,7 @@ func (r *Router[T]) register(h *Hub) error {
 		e.maxRows = defaultMaxRows
 	}
 	e.stream = h.engine.AddStream(m.schema)
-	e.stream.Fetch = e.fetch
+	e.stream.Fetch, e.stream.Wait = e.fetch, e.wait
 	e.allow, e.tx = r.Allow, r.Tx
 	if r.AllowRow != nil {
 		e.allowRow = func(ctx context.Context, verb string, row any) error { return r.AllowRow(ctx, verb, *row.(*T)) }

@@ -9,7 +9,7 @@ import { gzipSync } from "node:zlib";
 import { build, transform } from "esbuild";
 
 /** Bytes of each built file after gzip -9. */
-const BUDGET = { live: 11.5 * 1024, presence: 9 * 1024 };
+const BUDGET = { live: 11.625 * 1024, presence: 9 * 1024 };
 
 const target = "es2021";
 const here = path => new URL(path, import.meta.url);

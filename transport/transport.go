@@ -163,6 +163,8 @@ type Frame struct {
 	Items []byte
 	// More is what a change of a window says of rows beyond it; nil for any other.
 	More *bool
+	// Whole says that a change of a window names all of its rows.
+	Whole bool
 	// Problem is the problem object of an error frame, and Status its HTTP status.
 	Problem []byte
 	Status  int

@@ -144,7 +144,7 @@ export class ListFeed<T extends object> extends Feed implements List<T> {
   override _start(m: SnapshotMessage): void {
     this._base = new Rows((m.rows || []).map(fromWire), m.order ? comparator((this._window._order = m.order)) : this._base._compare);
     this._window._limit = m.limit ?? this._window._limit;
-    this._window._fit(this._base, m.more, true);
+    this._window._fit(this._base, !!m.more);
     if (m.relations) {
       this._hidden ||= !this._related;
       // What is shown stays with it, so it goes on as long as the relations are the same.
@@ -174,7 +174,8 @@ export class ListFeed<T extends object> extends Feed implements List<T> {
       }
       this._writes._echo(c);
     }
-    for (const { key } of this._window._fit(this._base, m.more)) this._changes.push({ op: "leave", key, cursor: m.cursor });
+    const named = m.whole && new Set(m.changes.map(c => c.fields && c.key));
+    for (const { key } of this._window._fit(this._base, m.more, named)) this._changes.push({ op: "leave", key, cursor: m.cursor });
     this._changed();
   }
 

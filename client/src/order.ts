@@ -28,10 +28,8 @@ export function compareValues(a: unknown, b: unknown): number {
   if (a === undefined && typeof b === "boolean") a = false;
   if (b === undefined && typeof a === "boolean") b = false;
   if (a === b) return 0;
-  if (a === undefined) return 1;
-  if (b === undefined) return -1;
-  if (a === null) return -1;
-  if (b === null) return 1;
+  if (a === undefined || b === null) return 1;
+  if (b === undefined || a === null) return -1;
   if (typeof a === "string" && typeof b === "string") {
     const x = time.exec(a), y = time.exec(b);
     if (!x || !y) return compareText(a, b);

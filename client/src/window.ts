@@ -17,17 +17,17 @@ export class Window {
   }
 
   /**
-   * Takes what a message said of rows beyond the last, if it did, and finds the bound. A message that trims tells which rows there
-   * are: the first are kept, and the others dropped and returned. After any other all stay, for the rows before them may leave
-   * with the next one.
+   * Takes what a message said of rows beyond the last, if it did, and finds the bound. Such a message tells which rows there are: the
+   * first, or those that it names where it names all, are kept, and the others dropped and returned. After any other all stay, for the
+   * rows before them may leave with the next one.
    */
-  _fit(base: Rows, more: boolean | undefined, trim = more !== undefined): Row[] {
-    const rows = base._sorted;
-    if (!this._limit || !base._compare) return [];
-    const others = trim ? rows.slice(this._limit) : [];
+  _fit(base: Rows, more?: boolean, named?: Set<unknown>): Row[] {
+    const rows = base._sorted, { _limit } = this;
+    if (!_limit || !base._compare) return [];
+    const others = named ? rows.filter(r => !named.has(r.key)) : more === undefined ? [] : rows.slice(_limit);
     for (const { key } of others) base._put(key);
     this._more = more ?? this._more;
-    const last = rows[rows.length - 1], full = rows.length >= this._limit;
+    const last = rows[rows.length - 1], full = rows.length >= _limit;
     if (!full && more === false) this._bound = undefined;
     else if (last && (full || more || this._beyond(last, base))) this._bound = this._fields().map(f => last.fields[f]);
     return others;

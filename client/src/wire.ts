@@ -79,7 +79,7 @@ export interface ResultMessage {
 }
 
 export type DataMessage =
-  | { type: "change"; query: string; cursor: string; more?: boolean; changes: WireChange[] }
+  | { type: "change"; query: string; cursor: string; more?: boolean; whole?: true; changes: WireChange[] }
   | { type: "count"; query: string; cursor: string; count: number }
   | { type: "message"; query: string; cursor: string; messages: unknown[] };
 

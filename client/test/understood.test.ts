@@ -133,6 +133,12 @@ const server: Record<string, () => Promise<void>> = {
     assert.deepEqual([list.rows.map(r => r["id"]), list.hasMore, more.is], [[62, 61, 60], false, undefined]);
     assert.deepEqual((await asked(s)).bound, ["2026-11-22T09:00:00Z", 60]);
   },
+  async "server-change-whole"() {
+    const { s, list } = await window();
+    await s.say(file("server-change-whole"));
+    assert.deepEqual([list.rows.map(r => r["id"]), list.hasMore], [[62], false]);
+    assert.equal((await asked(s)).bound, undefined);
+  },
   async "server-result-data"() {
     const s = at(9);
     const p = outcome(s.live.call("todos", "archive", { key: 42 }));

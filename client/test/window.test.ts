@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { connect } from "../src/index.ts";
 import { Session } from "../src/session.ts";
 import type { Change } from "../src/types.ts";
+import type { WireChange } from "../src/wire.ts";
 import { Clock, settle } from "./clock.ts";
 import { Script, outcome } from "./script.ts";
 import { Server } from "./server.ts";
@@ -101,6 +102,21 @@ test("a row too many is dropped when the server says whether there are more, and
   // What it no longer holds it does not update.
   await c.change("e.12", [{ op: "update", key: "3", version: 2, fields: { n: 1 } }]);
   assert.equal(c.ids(), "1 4 2 …");
+});
+
+test("what a change that tells the window whole does not name is gone, and who hears the changes is told so", async () => {
+  const c = await scene(), seen: string[] = [];
+  c.list.on("change", change => seen.push("key" in change ? `${change.op} ${change.key}` : change.op));
+  const whole = (cursor: string, changes: WireChange[], more: boolean) => c.s.say({ type: "change", query: "q", cursor, more, whole: true, changes });
+  await whole("e.11", [{ op: "delete", key: "1", version: 1 }, enter(2, 20), enter(4, 40)], true);
+  assert.deepEqual([c.ids(), seen.filter(e => /delete|leave/.test(e))], ["2 4 …", ["delete 1", "leave 3"]]);
+  assert.deepEqual((await c.resume()).bound, [40, 4]);
+  await c.s.say({ type: "resumed", id: 1, query: "q", cursor: "e.11" });
+  await whole("e.11", [enter(4, 40)], false);
+  assert.deepEqual([c.ids(), "bound" in (await c.resume())], ["4", false], "it is a fill, too");
+  await c.s.say({ type: "resumed", id: 1, query: "q", cursor: "e.11" });
+  await c.change("e.12", [enter(5, 50)], false);
+  assert.equal(c.ids(), "4 5", "any other drops nothing");
 });
 
 test("a fill is taken with the cursor of the change before it, and not when it lies before", async () => {

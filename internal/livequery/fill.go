@@ -3,7 +3,6 @@ package livequery
 import (
 	"bytes"
 	"slices"
-	"time"
 
 	"github.com/swampline/live/broker"
 	"github.com/swampline/live/where"
@@ -241,15 +240,25 @@ func (s *Stream) Align(q *Query, edge where.Row, fills uint64, at broker.Positio
 	if !s.Reaches(q, edge) {
 		return nil, false
 	}
-	return s.align(q, fills, at, func(w *Window, row where.Row) bool { return edge != nil && w.compare(row, edge) > 0 })
+	return s.align(q, at, func(w *Window, d *Delivery) {
+		for i, r := range w.visible() {
+			if edge != nil && w.compare(r.row, edge) > 0 {
+				d.items = append(d.items, item{verdict: Enter, row: r, rank: i, moved: true})
+			}
+		}
+		if fills == 0 || fills != w.fills {
+			d.Stranger = s.strange(q)
+		}
+	})
 }
 
-// Whole returns what a member lacks of which nobody knows what it holds: all rows of a window. What it holds besides, Missed tells.
+// Whole returns what a member lacks of which nobody knows what it holds: a window's rows, and that there are no others. What happened to those,
+// Missed tells.
 func (s *Stream) Whole(q *Query, at broker.Position) (*Delivery, bool) {
-	return s.align(q, 0, at, func(*Window, where.Row) bool { return true })
+	return s.align(q, at, func(w *Window, d *Delivery) { d.items, d.whole = w.whole(nil, 0), true })
 }
 
-func (s *Stream) align(q *Query, fills uint64, at broker.Position, lacks func(*Window, where.Row) bool) (*Delivery, bool) {
+func (s *Stream) align(q *Query, at broker.Position, lacks func(*Window, *Delivery)) (*Delivery, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := &Delivery{Query: q, Position: at}
@@ -263,14 +272,7 @@ func (s *Stream) align(q *Query, fills uint64, at broker.Position, lacks func(*W
 	if !w.loaded {
 		return nil, false
 	}
-	if (fills == 0 || fills != w.fills) && s.Publishing > 0 {
-		w.foreign = time.Now().Add(s.Publishing)
-	}
-	for i, r := range w.visible() {
-		if lacks(w, r.row) {
-			d.items = append(d.items, item{verdict: Enter, row: r, rank: i, moved: true})
-		}
-	}
+	lacks(w, d)
 	more := w.beyond()
 	d.more, d.Told = &more, w.told
 	return d, true

@@ -63,12 +63,16 @@ type Delivery struct {
 	// Told is how many things the members of a window were told with this: who took as many lacks none of them. Zero for what is not
 	// told to members.
 	Told uint64
+	// Stranger is the number of who joins a window with other rows, perhaps, than its members have; zero of who has the same. Strangers says that
+	// the delivery is for strangers up to that number, and for nobody else; see strangers.
+	Stranger, Strangers uint64
 
 	cursor string // the position as clients hold it; empty when nobody needed it yet
 	parts  []part
 	first  [1]part // what parts refers to while there is one
 	items  []item  // of a window
 	more   *bool   // of a window: whether rows are beyond it
+	whole  bool    // of a window: no other rows than those of items are in it
 	count  *int64  // of a counter
 	// messages are a channel's, as they stand in the entry.
 	messages []*record.Message
@@ -151,6 +155,9 @@ func (d *Delivery) encode(name string) *transport.Frame {
 	}
 	for _, i := range d.items {
 		items = append(items, i.append(nil, d.Query))
+	}
+	if d.whole {
+		return wire.Whole(name, cursor, *d.more, items...)
 	}
 	return wire.Change(name, cursor, d.more, items...)
 }

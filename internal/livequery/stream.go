@@ -36,6 +36,9 @@ type Stream struct {
 	// Publishing is how long a change is in the database, at most, before it is on the log. It is set before the stream is used; zero for a database
 	// that is never ahead of the log.
 	Publishing time.Duration
+	// Wait has Greet called when Publishing has passed. It is set before the stream is used, and must not wait: it is called with the stream's lock
+	// held.
+	Wait func(*Query)
 
 	mu    sync.Mutex
 	index *index.Index[*Query]

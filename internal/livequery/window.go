@@ -5,7 +5,6 @@ import (
 	"slices"
 	"sort"
 	"strconv"
-	"time"
 
 	"github.com/swampline/live/internal/record"
 	"github.com/swampline/live/where"
@@ -37,10 +36,9 @@ type Window struct {
 	filling bool
 	// told numbers what members were told; it begins with 1.
 	told uint64
-	// fills is how often a list took its place. Who joins with another may hold rows that the log has yet to tell of, and that are gone from the
-	// database since, in place of others; until foreign.
-	fills   uint64
-	foreign time.Time
+	// fills is how often a list took its place: who joins with another is a stranger.
+	fills     uint64
+	strangers strangers
 }
 
 // placed is a row in a window. It is replaced when the row changes.
@@ -209,9 +207,6 @@ func (w *Window) apply(d *Delivery) {
 	w.say(d, again)
 }
 
-// divided reports whether some members may hold, by another list than the window's, rows that the log has yet to tell of.
-func (w *Window) divided() bool { return !w.foreign.IsZero() && time.Now().Before(w.foreign) }
-
 // touchOf returns the touch of a key: entries change few rows.
 func touchOf(touched *[]*touch, key string) *touch {
 	for _, t := range *touched {
@@ -253,7 +248,6 @@ func (w *Window) tell(d *Delivery, touched []*touch) (again bool) {
 		}
 		unsure := t.unsure(d.Query)
 		again = again || unsure
-		whole = whole || !t.shown() && w.divided() // who held it lacks another
 		t.now.shown = true
 		i := t.item(w.rank(t.now.row), w.compare, unsure)
 		if i.change == nil || i.change.within(d.Query.View, i.verdict) != Nothing {
@@ -267,7 +261,7 @@ func (w *Window) tell(d *Delivery, touched []*touch) (again bool) {
 		}
 	}
 	if whole {
-		d.items = w.whole(d.items, entered)
+		d.items, d.whole = w.whole(d.items, entered), true
 	}
 	slices.SortFunc(d.items[entered:], func(a, b item) int { return a.rank - b.rank })
 	return again || whole

@@ -18,11 +18,15 @@ type pane struct {
 	order  []where.Order
 	limit  int
 
-	all    *mirror.Client
-	hub    *paneHub // nil when it is away
-	query  *Query
-	edge   where.Row
-	fills  uint64 // of the window, with its own list
+	all   *mirror.Client
+	hub   *paneHub // nil when it is away
+	query *Query
+	edge  where.Row
+	fills uint64 // of the window, with its own list
+	// stranger is its number while it is one.
+	stranger uint64
+	// tries is how often its window was read for it in vain.
+	tries  int
 	upto   int
 	unsure bool
 	live   bool
@@ -226,16 +230,26 @@ func (w *panes) join(p *pane) {
 	if p.missed != nil {
 		d, ok = p.hub.stream.Whole(p.query, p.hub.position())
 	}
-	if !ok {
+	if !ok && p.tries < 3 { // rows left it since this client was let in, and what follows has yet to be read
+		p.tries++
+		w.load(p)
+		w.fill(p)
+		p.page = nil
+		return
+	} else if !ok {
 		w.resync(p, "the window is not loaded")
 		return
 	}
+	p.tries = 0
 	lacks := true
 	if p.missed != nil {
 		if lacks = d.Told != p.told; lacks {
 			p.missed.Tell(d)
 		}
 		p.upto, p.missed = p.reached, nil
+	}
+	if lacks {
+		p.stranger = d.Stranger
 	}
 	if p.old.Used() && !p.unsure {
 		p.unsure = true

@@ -16,7 +16,15 @@ type paneHub struct {
 	// began is where it began to follow the log.
 	began  int
 	wanted []*Query
-	read   []refill
+	// waiting are the windows with strangers.
+	waiting []waiting
+	read    []refill
+}
+
+// waiting is a window with strangers, who are told when all that was committed by then is on the log.
+type waiting struct {
+	query     *Query
+	committed int
 }
 
 // refill is a page that was read and has not arrived.
@@ -29,6 +37,7 @@ type refill struct {
 func (w *panes) begin(name int) *paneHub {
 	h := &paneHub{name: name, stream: newStream(w.t), base: len(w.log), began: len(w.log)}
 	h.stream.Fetch, h.stream.Publishing = func(q *Query) { h.wanted = append(h.wanted, q) }, publishing
+	h.stream.Wait = func(q *Query) { h.waiting = append(h.waiting, waiting{q, w.committed}) }
 	for i := range w.log {
 		h.entries = append(h.entries, &Entry{Position: at(i + 1)})
 	}
@@ -86,11 +95,29 @@ func (w *panes) deliver(h *paneHub, d *Delivery) {
 		if p.hub != h || !p.live || p.query != d.Query {
 			continue
 		}
+		if d.Strangers != 0 {
+			if p.stranger == 0 || p.stranger > d.Strangers || at(p.upto).After(d.Position) {
+				continue
+			}
+			p.stranger = 0
+		}
 		if d.Fills() && at(p.upto).After(d.Position) || !d.Fills() && !d.Position.After(at(p.upto)) {
 			continue
 		}
 		w.tell(p, d)
 	}
+}
+
+// greet tells strangers who have waited long enough what their window is.
+func (w *panes) greet(h *paneHub) bool {
+	if len(h.waiting) == 0 || len(h.entries) < len(w.log) || len(w.unsent) > 0 && w.unsent[0].number < h.waiting[0].committed {
+		return false
+	}
+	q := h.waiting[0].query
+	h.waiting = h.waiting[1:]
+	w.note("hub %d greets the strangers of %s", h.name, q.ID)
+	w.deliver(h, h.stream.Greet(q, h.position()))
+	return true
 }
 
 // since are the entries after a position, if they are in memory.

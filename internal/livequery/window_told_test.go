@@ -139,31 +139,48 @@ func TestALateChangeOfARowThatWasInAWindow(t *testing.T) {
 }
 
 // Who joined with a list of another hub may hold a row that is gone from the database, and of which the log has yet to tell that it came; then he
-// lacks another in its place. He is told the window again when it does, for as long as that may take.
-func TestARowThatEntersAWindowOfMembersFromElsewhere(t *testing.T) {
-	for publishing, told := range map[time.Duration]int{0: 1, time.Hour: 2} {
-		h := newHub(t)
-		h.stream.Publishing = publishing
-		q := h.window("id", 2, nil, thing{id: 2, version: 1})
-		enter := func(r thing) (entered int) {
-			for _, i := range h.match(created(r))[0].items {
-				if i.verdict != Leave {
-					entered++
-				}
-			}
-			return entered
+// lacks another in its place. He is told the window whole when the log has told: those who come while one waits wait for the next time.
+func TestWhoComesFromElsewhereIsToldTheWindowWhole(t *testing.T) {
+	h := newHub(t)
+	waits := 0
+	h.stream.Publishing, h.stream.Wait = time.Hour, func(*Query) { waits++ }
+	q := h.window("id", 2, nil, thing{id: 2, version: 1})
+	join := func(fills uint64) uint64 {
+		d, ok := h.stream.Align(q, nil, fills, h.position())
+		if !ok {
+			t.Fatal("he does not join")
 		}
-		if _, ok := h.stream.Align(q, nil, h.stream.Fills(q), h.position()); !ok {
-			t.Fatal("who was given the window's list does not join")
+		return d.Stranger
+	}
+	if n := join(h.stream.Fills(q)); n != 0 || waits != 0 {
+		t.Errorf("who was given the window's list is stranger %d, %d waits", n, waits)
+	}
+	if n := join(0); n != 1 || waits != 1 {
+		t.Errorf("the first is stranger %d, %d waits", n, waits)
+	}
+	for range 2 {
+		if n := join(h.stream.Fills(q) + 1); n != 2 || waits != 1 {
+			t.Errorf("the next is stranger %d, %d waits", n, waits)
 		}
-		if n := enter(thing{id: 1, version: 1}); n != 1 {
-			t.Errorf("%v: %d rows enter where all have the window's list", publishing, n)
+	}
+	for _, want := range []struct {
+		strangers uint64
+		waits     int
+	}{{1, 2}, {2, 2}} {
+		before := q.window.told
+		d := h.stream.Greet(q, h.position())
+		if d == nil || d.Strangers != want.strangers || !d.whole || len(d.items) != 1 || d.Told != before+1 || waits != want.waits {
+			t.Fatalf("told %+v, %d waits; want %+v", d, waits, want)
 		}
-		if _, ok := h.stream.Align(q, nil, 0, h.position()); !ok {
-			t.Fatal("who comes from elsewhere does not join")
-		}
-		if n := enter(thing{id: 0, version: 1}); n != told {
-			t.Errorf("%v: %d rows enter, want %d", publishing, n, told)
-		}
+	}
+	if n := join(0); n != 3 || waits != 3 {
+		t.Errorf("who comes then is stranger %d, %d waits", n, waits)
+	}
+	h.stream.Release(q)
+	if d := h.stream.Greet(q, h.position()); d != nil {
+		t.Errorf("nobody is there, and is told %+v", d)
+	}
+	if n := join(0); n != 4 || waits != 4 {
+		t.Errorf("who comes after that is stranger %d, %d waits", n, waits)
 	}
 }

@@ -23,12 +23,20 @@ type panes struct {
 
 	rows     map[int64]thing
 	versions map[int64]int64
-	unsent   []record.Change
-	log      [][]record.Change
-	hubs     []*paneHub
-	clients  []*pane
-	resyncs  int
-	trace    []string
+	unsent   []commit
+	// committed is how many changes were.
+	committed int
+	log       [][]record.Change
+	hubs      []*paneHub
+	clients   []*pane
+	resyncs   int
+	trace     []string
+}
+
+// commit is a change of the database that is not on the log.
+type commit struct {
+	number int
+	change record.Change
 }
 
 // paneKind says how disorderly the world is.
@@ -133,6 +141,8 @@ func (w *panes) run(steps int) {
 			}
 		}
 		for _, h := range w.hubs {
+			for w.greet(h) {
+			}
 			w.settle(h)
 		}
 	}
@@ -172,6 +182,9 @@ func (w *panes) step() {
 		h.base = max(h.base, len(h.entries)-w.rand.IntN(12))
 		w.note("hub %d has base %d", h.name, h.base)
 	case 8:
+		if h := w.hubs[w.rand.IntN(len(w.hubs))]; w.rand.IntN(2) == 0 && w.greet(h) {
+			return
+		}
 		w.refill(w.hubs[w.rand.IntN(len(w.hubs))])
 	default:
 		p := w.clients[w.rand.IntN(len(w.clients))]
@@ -196,8 +209,7 @@ func (w *panes) commit(id int64, remove bool) {
 		if blind {
 			gone.Was = nil
 		}
-		w.unsent = append(w.unsent, gone)
-		w.note("commit %s", describe(gone))
+		w.committing(gone)
 		return
 	}
 	w.versions[id]++
@@ -210,7 +222,12 @@ func (w *panes) commit(id int64, remove bool) {
 		c = updated(was, now)
 	}
 	w.rows[id] = now
-	w.unsent = append(w.unsent, c)
+	w.committing(c)
+}
+
+func (w *panes) committing(c record.Change) {
+	w.unsent = append(w.unsent, commit{w.committed, c})
+	w.committed++
 	w.note("commit %s", describe(c))
 }
 
@@ -219,7 +236,7 @@ func (w *panes) publish() {
 	for range 1 + w.rand.IntN(2) {
 		if n := min(w.kind.lag, len(w.unsent)); n > 0 {
 			i := w.rand.IntN(n)
-			entry = append(entry, w.unsent[i])
+			entry = append(entry, w.unsent[i].change)
 			w.unsent = slices.Delete(w.unsent, i, i+1)
 		}
 	}

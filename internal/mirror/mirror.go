@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 )
 
@@ -67,6 +68,7 @@ type Message struct {
 	Order                       string
 	Limit                       int
 	More                        *bool
+	Whole                       bool
 	Count                       *int64
 	Changes                     []Change
 	Messages                    []json.RawMessage
@@ -199,11 +201,23 @@ func (f *Feed) data(m Message) (news bool, err error) {
 	if m.Count != nil {
 		f.Count = m.Count
 	}
+	if m.Whole {
+		f.keep(m)
+	}
 	f.settle(m.More != nil, m.More)
 	if f.CheckPlaces {
 		return true, f.checkPlaces(m)
 	}
 	return true, nil
+}
+
+// keep drops the rows that a message does not name that tells all there are.
+func (f *Feed) keep(m Message) {
+	named := map[string]bool{}
+	for _, c := range m.Changes {
+		named[c.Key] = named[c.Key] || c.Op != "leave" && c.Op != "delete"
+	}
+	maps.DeleteFunc(f.Rows, func(key string, _ Row) bool { return !named[key] })
 }
 
 func (f *Feed) apply(change Change) error {

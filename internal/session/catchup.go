@@ -327,9 +327,12 @@ func (s *Session) goLive(sub *subscription, round uint32, shared *livequery.Deli
 	}
 	sub.settle()
 	if m := sub.missed; m != nil && shared.Told == sub.told {
-		sub.position, shared = at, nil // it missed nothing
+		sub.position, shared = at, nil // it missed nothing, and is a stranger if it was one
 	} else if m != nil {
 		m.rows.Tell(shared)
+	}
+	if sub.bounds != nil && shared != nil {
+		sub.stranger = shared.Stranger
 	}
 	sub.missed = nil
 	if shared != nil && (!sub.query.Counts() || sub.lacksCount(shared)) {

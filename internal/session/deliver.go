@@ -40,6 +40,8 @@ func (sub *subscription) Deliver(run []*livequery.Delivery) {
 // lacks reports whether a delivery is news. What was read meanwhile is as of the position that was told last, or later.
 func (sub *subscription) lacks(d *livequery.Delivery) bool {
 	switch {
+	case d.Strangers != 0:
+		return sub.stranger != 0 && sub.stranger <= d.Strangers && !sub.position.After(d.Position)
 	case d.Query.Counts():
 		return !sub.counted.After(d.Position)
 	case d.Fills():
@@ -57,6 +59,9 @@ func (sub *subscription) tell(d *livequery.Delivery, before broker.Position) boo
 	if sub.query.Counts() {
 		sub.tellCount(d, before)
 		return true
+	}
+	if sub.bounds != nil && d.Strangers != 0 {
+		sub.stranger = 0
 	}
 	if !d.Empty() {
 		sub.queue(d, before)

@@ -97,6 +97,8 @@ type bounds struct {
 	told, telling uint64
 	// fills is how often a list had taken the window's place when the client was given its own; zero when that was not here.
 	fills uint64
+	// stranger is not zero while the client's rows may be others than the window's: see livequery.Delivery.Stranger.
+	stranger uint64
 	// counted is the position of the count that was told last, and number what it was, if that is numbered: what a client shows that came with
 	// a cursor is not known.
 	counted  broker.Position

@@ -82,6 +82,7 @@ func (h windowed) first(q *livequery.Query, p *where.Predicate, limit int) (sess
 	h.engine.Settle(func(now broker.Position) (d *livequery.Delivery) {
 		if since, ok := h.engine.Window(at, math.MaxInt); ok {
 			d, filled = h.stream.Fill(q, page, since, now)
+			loaded.Fills = h.stream.Fills(q)
 		}
 		return d
 	})

@@ -187,6 +187,14 @@ func Change(query, cursor string, more *bool, items ...[]byte) *transport.Frame 
 	return f
 }
 
+// Whole is a Change that tells all rows of a window: a client drops what it does not name.
+func Whole(query, cursor string, more bool, items ...[]byte) *transport.Frame {
+	further := raw(raw(nil, "more", strconv.AppendBool(nil, more)), "whole", []byte("true"))
+	f := data("change", "changes", query, cursor, further, items)
+	f.More, f.Whole = &more, true
+	return f
+}
+
 // Count tells how many rows match a query.
 func Count(query, cursor string, n int64) *transport.Frame {
 	b := member(member(head("count"), "query", query), "cursor", cursor)

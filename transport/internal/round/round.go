@@ -205,10 +205,13 @@ func (a *answer) merge(b *bytes.Buffer) bool {
 		kind, list = "message", "messages"
 	}
 	var items [][]byte
-	more := ""
+	more, whole := "", ""
 	for _, f := range a.frames {
 		if f.More != nil {
 			more = `"more":` + strconv.FormatBool(*f.More) + `,`
+		}
+		if f.Whole { // what came before may name rows that it does not
+			whole, items = `"whole":true,`, nil
 		}
 		if f.Cursor != "" && !before(f.Cursor, cursor) {
 			cursor = f.Cursor
@@ -217,7 +220,7 @@ func (a *answer) merge(b *bytes.Buffer) bool {
 			items = append(items, f.Items)
 		}
 	}
-	b.WriteString(`{"type":"` + kind + `","cursor":"` + cursor + `",` + more + `"` + list + `":[`)
+	b.WriteString(`{"type":"` + kind + `","cursor":"` + cursor + `",` + more + whole + `"` + list + `":[`)
 	for i, item := range items {
 		if i > 0 {
 			b.WriteByte(',')

@@ -23,6 +23,8 @@ var resumed = script.Quiet("resumed", "e.1", `{"type":"resumed","id":1,"query":"
 // The session's own cursor frame ends each round: e.101.
 func TestAnswers(t *testing.T) {
 	resync := script.Frame("resync", "e.3", `{"type":"resync","cursor":"e.3","rows":[]}`)
+	whole, more := script.Change("e.003", `{"op":"enter"}`), true
+	whole.More, whole.Whole = &more, true
 	forbidden := script.Problem("error", 403, "forbidden")
 	closed := script.Problem("closed", 403, "forbidden")
 	for _, test := range []struct {
@@ -51,6 +53,9 @@ func TestAnswers(t *testing.T) {
 			"application/json", `{"type":"change","cursor":"e.102","changes":[{"op":"create"}]}` + "\n"},
 		{"another epoch", "/live/todos?cursor=e.1", true, frames{script.Change("f.102", `{"op":"create"}`)}, 200,
 			"application/json", `{"type":"change","cursor":"e.101","changes":[{"op":"create"}]}` + "\n"},
+		{"a window told whole", "/live/todos?cursor=e.1", true,
+			frames{script.Change("e.002", `{"op":"create"}`), whole, script.Change("e.004", `{"op":"leave"}`)}, 200,
+			"application/json", `{"type":"change","cursor":"e.101","more":true,"whole":true,"changes":[{"op":"enter"},{"op":"leave"}]}` + "\n"},
 		{"messages are one", "/live/?channel=a&cursor=e.1", true,
 			frames{resumed, script.Message("e.002", `1,2`), script.Message("e.003", `3`)}, 200, "application/json",
 			`{"type":"message","cursor":"e.101","messages":[1,2,3]}` + "\n"},
