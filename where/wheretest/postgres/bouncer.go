@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -43,32 +44,76 @@ server_login_retry = 1
 	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
 		s.t.Fatal(err)
 	}
-	cmd := s.Command(program, file)
-	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	started, ended := make(chan error, 1), make(chan struct{})
-	go func() {
-		defer close(ended)
-		runtime.LockOSThread() // it ends with this thread, so with a test that is killed
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		if started <- err; err == nil {
-			_ = cmd.Wait() // it is killed
-		}
-	}()
+	b := &keeper{command: func() *exec.Cmd { return s.Command(program, file) }, ended: make(chan struct{})}
+	started := make(chan error, 1)
+	go b.keep(started)
 	if err := <-started; err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it has ended, if anything
-		<-ended
+		b.stop()
 		if s.t.Failed() {
-			s.t.Logf("PgBouncer said:\n%s", log.String())
+			s.t.Logf("PgBouncer said:\n%s", b.log.String())
 		}
 	})
 	at := "postgres://postgres@/postgres?port=6432&host=" + url.QueryEscape(s.dir)
-	s.answers(at, ended)
+	s.answers(at, b.ended)
 	return at
+}
+
+// keeper keeps a program running, as a machine's init does: a PgBouncer whose server goes away ends now and then ("FATAL server_proto: server in
+// bad state", 1.18).
+type keeper struct {
+	command func() *exec.Cmd
+	ended   chan struct{} // closed when it runs no more
+	log     bytes.Buffer  // what it said, for who has waited for its end
+
+	mu      sync.Mutex
+	cmd     *exec.Cmd
+	stopped bool
+}
+
+// mostStarts is how often it is started at most: one that cannot run would end again and again.
+const mostStarts = 10
+
+// keep runs the program until it is stopped, and sends whether it could be started.
+func (k *keeper) keep(started chan<- error) {
+	defer close(k.ended)
+	runtime.LockOSThread() // it ends with this thread, so with a test that is killed
+	defer runtime.UnlockOSThread()
+	for n := range mostStarts {
+		goesOn, err := k.start()
+		if n == 0 {
+			started <- err
+		}
+		if err != nil || !goesOn {
+			return
+		}
+		fmt.Fprintf(&k.log, "it ends: %v\n", k.cmd.Wait())
+	}
+}
+
+// start starts the program, unless it has been stopped.
+func (k *keeper) start() (goesOn bool, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.stopped {
+		return false, nil
+	}
+	k.cmd = k.command()
+	k.cmd.Stdout, k.cmd.Stderr = &k.log, &k.log
+	return true, k.cmd.Start()
+}
+
+// stop ends the program for good, and waits until it has.
+func (k *keeper) stop() {
+	k.mu.Lock()
+	k.stopped = true
+	if k.cmd.Process != nil {
+		_ = k.cmd.Process.Kill() // it has ended, if anything
+	}
+	k.mu.Unlock()
+	<-k.ended
 }
 
 // bouncer finds the program, which Debian has where only root looks.
