@@ -331,7 +331,7 @@ func (s *Session) goLive(sub *subscription, round uint32, shared *livequery.Deli
 	} else if m != nil {
 		m.rows.Tell(shared)
 	}
-	if sub.bounds != nil && shared != nil {
+	if shared != nil {
 		sub.stranger = shared.Stranger
 	}
 	sub.missed = nil

@@ -60,7 +60,7 @@ func (sub *subscription) tell(d *livequery.Delivery, before broker.Position) boo
 		sub.tellCount(d, before)
 		return true
 	}
-	if sub.bounds != nil && d.Strangers != 0 {
+	if d.Strangers != 0 {
 		sub.stranger = 0
 	}
 	if !d.Empty() {
