@@ -158,6 +158,9 @@ func TestClientsWhoAreResyncedOneAfterTheOtherShareARead(t *testing.T) {
 			if err := db.Created(t.Context(), db.insert(item{ListID: 7, Title: "new"})); err != nil {
 				t.Fatal(err)
 			}
+			if err := live.CatchUp(t.Context(), b.hub); err != nil { // publishing does not wait for it
+				t.Fatal(err)
+			}
 			for range 20 {
 				tell(again, "resync", `"title":"new"`)
 			}
