@@ -35,6 +35,7 @@ type feed struct {
 	router string
 	ready  bool
 	told   []line // the calls of its handlers: snapshot, resync and change
+	again  bool   // there was a resync among them
 	shown  *line  // what it showed when it was asked last
 }
 
@@ -183,6 +184,7 @@ func (a *agent) hear(text []byte) {
 		feed.shown = &l
 	case l.Event == "change", l.Event == "snapshot", l.Event == "resync":
 		feed.told = append(feed.told, l)
+		feed.again = feed.again || l.Event == "resync"
 	}
 }
 

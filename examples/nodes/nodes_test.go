@@ -180,9 +180,8 @@ func (w *world) judge() {
 	}
 	w.agent.await(w.ctx, "every client is told of the last todo", func() bool {
 		for name := range transports {
-			told := w.agent.feeds[name+"/"+strconv.Itoa(allTodos)].told
-			resynced := slices.ContainsFunc(told, func(l line) bool { return l.Event == "resync" }) // which judge does not let pass
-			if told[len(told)-1].Row.Title != last && !resynced {
+			f := w.agent.feeds[name+"/"+strconv.Itoa(allTodos)]
+			if f.told[len(f.told)-1].Row.Title != last && !f.again { // judge does not let a resync pass
 				return false
 			}
 		}
