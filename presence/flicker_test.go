@@ -108,6 +108,37 @@ func TestAMoveThatCrossesAWord(t *testing.T) {
 	})
 }
 
+// Nor does what a node says of a member that polls, who goes over to poll another one: that one leaves it to the first to speak for him, and
+// tells it when he was there only now and then.
+func TestAPollThatMovesAndCrossesAWord(t *testing.T) {
+	inWorld(t, 2, presence.Options{}, func(t *testing.T, w *world) {
+		ann, eve := w.client("ann"), w.client("eve")
+		eve.stream(w.nodes[0], at(1, "1", `{}`))
+		ann.poll(w.nodes[0], 0, at(1, "1", as(1, "viewing")))
+		pass(soon)
+		all := w.entries()
+		word := all[len(all)-1]
+		ann.poll(w.nodes[1], 0, at(1, "1", as(1, "editing")))
+		pass(soon)
+		if _, err := w.log.Append(t.Context(), []byte(versioned.ReplaceAllString(word, fmt.Sprintf(`"version":%d`, time.Now().UnixMilli())))); err != nil {
+			t.Fatal(err)
+		}
+		for range 120 {
+			pass(time.Second)
+			ann.poll(w.nodes[1], 0, at(1, "1", as(1, "viewing")))
+		}
+		for _, line := range eve.lines() {
+			if strings.Contains(line, `"delete"`) || strings.Contains(line, `"leave"`) {
+				t.Errorf("it is told %s", line)
+			}
+		}
+		eve.sees(1, "ann viewing")
+		pass(2 * time.Minute)
+		eve.sees(1, "")
+		eve.hangUp()
+	})
+}
+
 // A member that a node is said to speak for, and does not know, is taken out after the time for which a stream may be gone.
 func TestANodeThatDoesNotKnowItsMember(t *testing.T) {
 	inWorld(t, 2, presence.Options{}, func(t *testing.T, w *world) {

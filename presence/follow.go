@@ -165,7 +165,7 @@ func (p *Presence) claim(o *own) {
 }
 
 // doubt notes a member that this node is said to speak for, and does not know. It may have gone over to another node at that moment, which
-// will say so, or hears from its client before long; if not, it is taken out. The lock is held.
+// will say so, or hears from its client before long; if not, it is taken out: see tickDoubts. The lock is held.
 func (p *Presence) doubt(r *row) {
 	if p.doubts[r.ID].IsZero() {
 		p.doubts[r.ID] = time.Now().Add(p.options.Linger)

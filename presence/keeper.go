@@ -110,15 +110,29 @@ func (p *Presence) tick(now time.Time) {
 			p.taskOf(id)
 		}
 	}
-	for id, end := range p.doubts {
-		if !now.Before(end) {
-			delete(p.doubts, id)
-			p.taskOf(id)
-		}
-	}
+	p.tickDoubts(now)
 	p.tickPeers(now)
 	p.tickLocks(now)
 	p.tickWatchers(now)
+}
+
+// tickDoubts ends doubts. A member that polls is not in doubt for as long as its lease lasts: it may be at a node that leaves it to this one to
+// speak for it, and to be told now and then that it was there. The lock is held.
+func (p *Presence) tickDoubts(now time.Time) {
+	for id, end := range p.doubts {
+		if now.Before(end) {
+			continue
+		}
+		r := p.replica.rows[id]
+		if r != nil && r.Leased && r.Node == p.node {
+			if end = p.replica.signs[id].Add(p.lease(r)); now.Before(end) {
+				p.doubts[id] = end
+				continue
+			}
+		}
+		delete(p.doubts, id)
+		p.taskOf(id)
+	}
 }
 
 // pause is how long there is nothing to do.
