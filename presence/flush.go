@@ -125,7 +125,7 @@ func (p *Presence) steps(todo map[string]*task) []step {
 // version that nobody has seen. The lock is held.
 func (p *Presence) step(id string, t *task) (step, bool) {
 	s, ok := p.plain(id, t)
-	if cur := p.current(id); t.loud && cur != nil && (s.now != nil || !ok) {
+	if cur := p.current(id); t.aloud() && cur != nil && (s.now != nil || !ok) {
 		if s.now == nil || s.now == cur {
 			s = p.newer(s, *cur, time.Time{})
 		}
@@ -207,6 +207,7 @@ func (t *task) add(before *task) {
 	if t.leave == nil {
 		t.leave = before.leave
 	}
+	t.asked = earlier(t.asked, before.asked)
 	t.bury, t.tell, t.loud = t.bury || before.bury, t.tell || before.tell, t.loud || before.loud
 	t.edits = append(slices.Clone(before.edits), t.edits...)
 }

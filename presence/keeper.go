@@ -8,16 +8,32 @@ import (
 
 // task is what is to be put on the log for a member, besides what becomes of it here.
 type task struct {
-	leave *leaving // it went at its own wish
-	bury  bool     // its node is gone
-	tell  bool     // another node does not know it
-	loud  bool     // nor do clients of this one, which may be anywhere by now
-	stray *row     // what somebody may take for it, though it is gone
-	edits []said   // what its client said here, of a member of another node
+	leave *leaving  // it went at its own wish
+	bury  bool      // its node is gone
+	tell  bool      // another node does not know it
+	asked time.Time // when that one asked; zero when none did
+	loud  bool      // nor do clients of this one, which may be anywhere by now
+	stray *row      // what somebody may take for it, though it is gone
+	edits []said    // what its client said here, of a member of another node
 }
 
-// say tells of a member whoever does not know it; late, also the clients that were not shown it.
-func (t *task) say(late bool) { t.tell, t.loud = true, t.loud || late }
+// say tells of a member a node that asked at a time.
+func (t *task) say(asked time.Time) { t.tell, t.asked = true, earlier(t.asked, asked) }
+
+// tooLate is when the question of a node that has just begun comes, or is answered, too late: it does not wait for the answer any more, and its
+// clients, who were not shown the member, may be anywhere by now.
+const tooLate = time.Second
+
+// aloud reports whether clients are to be told of a member, too, who may not know it.
+func (t *task) aloud() bool { return t.loud || !t.asked.IsZero() && time.Since(t.asked) > tooLate }
+
+// earlier returns the earlier of two times, of which zero is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
 
 // taskOf returns what is to be done for a member. The lock is held.
 func (p *Presence) taskOf(id string) *task {

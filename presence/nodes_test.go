@@ -155,6 +155,41 @@ func TestANodeThatIsAnsweredLate(t *testing.T) {
 	}
 }
 
+// A node hears the question in time, and cannot answer for long: who was shown nobody by the one that asked, and comes to it, is told.
+func TestANodeThatAnswersLate(t *testing.T) {
+	for _, when := range []string{"it spoke for them", "it begins to"} {
+		t.Run(when, func(t *testing.T) {
+			inWorld(t, 2, presence.Options{}, func(t *testing.T, w *world) {
+				ann, eve := w.client("ann"), w.client("eve")
+				mine, before := w.nodes[0], w.nodes[1]
+				if when == "it spoke for them" {
+					before = mine
+				}
+				ann.stream(before, at(1, "1", as(1, "viewing")))
+				pass(soon)
+				w.nodes[1].kill()
+				mine.broker.silence(true)
+				if before != mine {
+					ann.leave()
+					ann.stream(mine, at(1, "1", as(1, "viewing")))
+				}
+				third := w.start()
+				eve.stream(third, at(1, "1", `{}`))
+				pass(2 * time.Second)
+				eve.sees(1, "")
+				eve.leave()
+				third.kill()
+				mine.broker.silence(false)
+				eve.stream(mine, at(1, "1", `{}`))
+				pass(5 * time.Second)
+				eve.sees(1, "ann viewing")
+				eve.hangUp()
+				ann.hangUp()
+			})
+		})
+	}
+}
+
 // A node that follows the log late gives signs of life, and answers nobody yet: others tell a node that begins of its members.
 func TestANodeThatIsHeardAndDoesNotAnswer(t *testing.T) {
 	inWorld(t, 2, presence.Options{Lease: 60 * time.Millisecond}, func(t *testing.T, w *world) {

@@ -136,7 +136,7 @@ func (p *Presence) hear(w word, said time.Time) {
 	p.heardOf(w, now)
 	p.watching.heard[w.Node] = now
 	if w.Hello {
-		p.answer(w.Node, now, now.Sub(said) > tooLate)
+		p.answer(w.Node, now, said)
 	}
 	if slices.Contains(w.Ask, p.node) {
 		p.say.Beat, p.urgent = true, true
@@ -187,16 +187,18 @@ const (
 	vouchStep  = 40 * time.Millisecond
 )
 
-// tooLate is when the question of a node that has just begun comes too late: it does not wait for the answer any more, and its clients may be
-// anywhere by now.
-const tooLate = time.Second
-
-// answer tells a node that has just begun of the members of this one, and later of those whose node does not. The lock is held.
-func (p *Presence) answer(node string, now time.Time, late bool) {
+// answer tells a node that has just begun, and asked at a time, of the members of this one, and later of those whose node does not. The lock is
+// held.
+func (p *Presence) answer(node string, now, asked time.Time) {
 	for id := range p.replica.nodes[p.node] {
-		p.taskOf(id).say(late)
+		p.taskOf(id).say(asked)
 	}
-	p.late = p.late || late
+	for id, o := range p.own { // and those for whom it has begun to speak, which the log may not say yet
+		if !o.others && !o.left && !o.gone {
+			p.taskOf(id).say(asked)
+		}
+	}
+	p.asked = earlier(p.asked, asked)
 	p.say.Answers, p.urgent = append(p.say.Answers, node), true
 	p.say.Beat = true
 	p.askers[node] = now
@@ -323,7 +325,7 @@ func (p *Presence) vouchFor() {
 		}
 		for id := range members {
 			if !p.replica.told[id].After(since) { // else somebody was faster; a sign of life tells nothing of him
-				p.taskOf(id).say(p.late)
+				p.taskOf(id).say(p.asked)
 			}
 		}
 	}
@@ -331,7 +333,7 @@ func (p *Presence) vouchFor() {
 		peer.answers = nil
 	}
 	clear(p.askers)
-	p.late = false
+	p.asked = time.Time{}
 }
 
 // answered reports whether a node has told all who asked of its members. That it is heard says nothing: it may follow the log late. The lock is held.

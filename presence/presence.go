@@ -105,7 +105,7 @@ type Presence struct {
 	orphans time.Time            // when to look for members for which nobody speaks any more; zero for not
 	askers  map[string]time.Time
 	louds   map[string]int64 // the versions at which this node said of members that they come, and which have not come by yet
-	late    bool             // the one that asked does not wait any more
+	asked   time.Time        // when the first of them asked
 	helloed time.Time        // when another node asked last
 	beaten  time.Time        // when the others were told last that this node is there
 	retry   time.Time        // when to try again after the log could not be reached; zero when it could

@@ -279,6 +279,7 @@ func (w *world) trim(keep int) {
 		defer w.still.Unlock()
 		w.oracle.end()
 		w.server.do(func(l Log) { l.Trim(keep) })
+		w.oracle.end() // entries may have been there that could not be read yet, and count
 		w.oracle.trimmed(keep)
 	})
 }
