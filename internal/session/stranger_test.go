@@ -96,3 +96,33 @@ func TestAStrangerThatIsSlow(t *testing.T) {
 		}
 	})
 }
+
+// A window that is larger than a client's queue reaches a stranger all the same, and then no more.
+func TestAStrangerToAWindowThatIsLargerThanHisQueue(t *testing.T) {
+	inBubble(t, options{queue: 100}, func(t *testing.T, h *hub) {
+		h.greets()
+		for id := range int64(5) {
+			h.mustPut(id+1, 0)
+		}
+		synctest.Wait()
+		c := h.client()
+		feed := c.window(1, 3)
+		c.drain()
+		c.reconnect()
+		h.commit(2, func(thing) *thing { return nil })
+		h.client().window(1, 3)
+		c.window(1, 3)
+		c.drain()
+		for step := range 3 {
+			time.Sleep(h.stream.Publishing)
+			synctest.Wait()
+			c.drain()
+			if got := c.told(); step > 0 && got != "" {
+				t.Errorf("he is told %q again", got)
+			}
+			if got := shows(feed); !slices.Equal(got, []string{"1", "3", "4"}) || len(feed.Resyncs) > 0 {
+				t.Errorf("he shows %v after the resyncs %v", got, feed.Resyncs)
+			}
+		}
+	})
+}
