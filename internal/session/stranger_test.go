@@ -113,14 +113,14 @@ func TestAStrangerToAWindowThatIsLargerThanHisQueue(t *testing.T) {
 		h.client().window(1, 3)
 		c.window(1, 3)
 		c.drain()
-		for step := range 3 {
+		for step := range 4 { // he may be told with those who came next
 			time.Sleep(h.stream.Publishing)
 			synctest.Wait()
 			c.drain()
-			if got := c.told(); step > 0 && got != "" {
+			if got := c.told(); step > 1 && got != "" {
 				t.Errorf("he is told %q again", got)
 			}
-			if got := shows(feed); !slices.Equal(got, []string{"1", "3", "4"}) || len(feed.Resyncs) > 0 {
+			if got := shows(feed); step > 0 && !slices.Equal(got, []string{"1", "3", "4"}) || len(feed.Resyncs) > 0 {
 				t.Errorf("he shows %v after the resyncs %v", got, feed.Resyncs)
 			}
 		}
