@@ -152,13 +152,13 @@ test("a member that the server does not know any more comes again, and a call th
   const server = new Server(), { live, clock } = new Tab(server);
   const here = presence(live, "articles", 42);
   await clock.advance(10);
-  server.gone(here.member!);
+  server.members.gone(here.member!);
   await clock.advance(10);
   assert.deepEqual(here.people, []);
   here.set({ state: "editing" });
   await clock.advance(10);
   assert.deepEqual(names(here.people), ["u1 (me): editing"]);
-  assert.equal(server.tokens.size, 1, "under the same name");
+  assert.equal(server.members.tokens.size, 1, "under the same name");
   server.busy = m => (m.type === "call" ? 200 : undefined);
   here.set({ state: "idle" });
   await clock.advance(1000);
@@ -228,19 +228,19 @@ test("a page that goes says so with a beacon, and comes again out of the cache",
   assert.deepEqual([url, body.type], ["http://host.test/live/?protocol=1", "application/json"]);
   const { data, ...leave } = JSON.parse(await body.text()) as Call;
   assert.deepEqual(leave, { type: "call", id: 1, router: "presence", verb: "leave" });
-  assert.deepEqual(data, { member: here.member, token: server.tokens.get(here.member!) });
-  server.gone(here.member!);
+  assert.deepEqual(data, { member: here.member, token: server.members.tokens.get(here.member!) });
+  server.members.gone(here.member!);
   clock.isHidden = true;
   clock.fire("visibilitychange");
   here.set({ state: "idle" });
   server.break();
   await clock.advance(5000);
-  assert.equal(server.tokens.size, 0, "what was under way does not bring it back");
+  assert.equal(server.members.tokens.size, 0, "what was under way does not bring it back");
   clock.isHidden = false;
   clock.fire("pageshow");
   await clock.advance(10);
   assert.deepEqual(names(here.people), ["u1 (me): idle"]);
-  server.gone(here.member!);
+  server.members.gone(here.member!);
   clock.fire("resume");
   await clock.advance(10);
   assert.deepEqual(names(here.people), ["u1 (me): idle"], "one that was frozen may have been given up");
@@ -260,7 +260,7 @@ test("without a beacon, or where a header signs in, the page says it with a fetc
     await clock.advance(10);
     clock.fire("pagehide");
     await clock.advance(10);
-    assert.deepEqual([sent.length, sent[0]!.keepalive, sent[0]!.method, server.tokens.size], [1, true, "POST", 0]);
+    assert.deepEqual([sent.length, sent[0]!.keepalive, sent[0]!.method, server.members.tokens.size], [1, true, "POST", 0]);
     assert.equal(new Headers(sent[0]!.headers).get("Authorization"), headers ? "x" : null);
     live.close();
     offs.splice(0).forEach(off => off());
@@ -274,7 +274,7 @@ test("over another transport it is the same member, with what it says now", asyn
   here.set({ state: "editing" });
   await clock.advance(10);
   server.blocked.add("websocket");
-  server.gone(here.member!);
+  server.members.gone(here.member!);
   server.break();
   await clock.advance(120_000);
   assert.deepEqual([live.status.current.transport, names(here.people)], ["shortpoll", ["u1 (me): editing"]]);
@@ -345,7 +345,7 @@ test("who may not see the object learns nothing, and is not there", async () => 
   here.set({ state: "editing" });
   clock.fire("pagehide");
   await clock.advance(10_000);
-  assert.deepEqual([server.calls, server.tokens.size], [[], 0]);
+  assert.deepEqual([server.calls, server.members.tokens.size], [[], 0]);
   live.close();
 });
 
@@ -422,7 +422,7 @@ test("the built files fit together: modules, and scripts that leave one global",
     await clock.advance(10);
     here.set({ state: "idle" });
     await clock.advance(10);
-    server.gone(here.member!);
+    server.members.gone(here.member!);
     here.set({ state: "editing" });
     await clock.advance(10);
     assert.deepEqual(names(here.people), ["u1 (me): editing"]);

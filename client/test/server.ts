@@ -3,10 +3,10 @@
 
 import type { Memory, TransportName } from "../src/types.ts";
 import { comparator } from "../src/order.ts";
+import { Members } from "./members.ts";
 import type { ClientMessage, Fields, ServerMessage, WireChange, WireRelation, WireRow } from "../src/wire.ts";
 
 type Where = Record<string, unknown> | undefined;
-interface Joined { key?: string; keys?: string[]; presence: { member?: string; token?: string; state?: object; away?: boolean } }
 interface Entry { pos: number; router: string; key: string; was?: WireRow | undefined; now?: WireRow | undefined; mutation?: string | undefined; channel?: string; message?: unknown; by?: unknown; /** It was overtaken by a later write: its version is old. */ stale?: boolean }
 interface Sub {
   id: number; query: string; router: string; where: Where; channel: string | undefined; pos: number;
@@ -61,6 +61,7 @@ export class Server {
   received: { via: string; m: ClientMessage }[] = [];
   attempts: string[] = [];
   nextKey = 100;
+  members = new Members(this);
   /** Updates with a base are merged. */
   merges = true;
   private waiting = new Set<() => void>();
@@ -243,57 +244,9 @@ export class Server {
     };
   }
 
-  /** The tokens of members: their rows are of the router "presence". Who somebody is, his state tells: { as: "ada" }. */
-  tokens = new Map<string, string>();
-
-  /** Is there, if the message says so, and looks at who is. */
-  private joined(m: Extract<ClientMessage, { type: "subscribe" }>): Extract<ClientMessage, { type: "subscribe" }> | undefined {
-    const { key, keys, presence, ...rest } = m as typeof m & Joined;
-    const on = m.channel ?? key, { member, token } = presence;
-    if (member) {
-      if ((this.tokens.get(member) ?? token) !== token) return;
-      this.tokens.set(member, token!);
-      const { as = "u1" } = (presence.state ?? {}) as { as?: string };
-      const row = this.table("presence").get(member)?.fields ?? { id: member, on, router: m.router, person: as, name: as.toUpperCase(), info: {}, since: `2026-11-22T10:00:${10 + (this.nextKey++ % 50)}Z`, lock: "", wants: false };
-      const now = { ...row, state: presence.state, away: !!presence.away };
-      if (JSON.stringify(now) !== JSON.stringify(this.table("presence").get(member)?.fields)) this.write(member, now, undefined, "presence");
-    }
-    delete rest.channel;
-    return { ...rest, router: "presence", where: { on: { in: keys ?? [on!] } } };
-  }
-
-  /** Somebody is gone, or was thought to be. */
-  gone(member: string): void {
-    this.tokens.delete(member);
-    if (this.table("presence").has(member)) this.write(member, undefined, undefined, "presence");
-  }
-
-  /** What a member does. */
-  private act(id: number, verb: string, { member, token, ...data }: { member: string; token: string; to?: string }): ServerMessage {
-    const refuse = (status: number, code: string, more = {}): ServerMessage => ({ type: "error", id, problem: { status, code, detail: code, ...more } });
-    const row = this.table("presence").get(member);
-    const done = (data?: object): ServerMessage => ({ type: "result", id, cursor: this.cursor(), ...(data && { data }) });
-    if (!row) return verb === "leave" ? done() : refuse(404, "not_found");
-    if (this.tokens.get(member) !== token) return refuse(403, "forbidden");
-    const holder = [...this.table("presence").values()].find(r => r.fields["on"] === row.fields["on"] && r.fields["lock"]);
-    const put = (key: string, fields: Fields) => void this.write(key, fields, undefined, "presence");
-    if (verb === "leave") this.gone(member);
-    else if (verb === "set") put(member, data);
-    else if (verb === "request") put(member, { wants: true });
-    else if (verb === "unlock") put(member, { lock: "" });
-    else if (verb === "lock" && holder && holder.key !== member) return refuse(409, "locked", { current: holder });
-    else {
-      const to = verb === "handover" ? data.to! : member, lock = "f" + this.nextKey++;
-      if (holder) put(holder.key, { lock: "" });
-      put(to, { lock, wants: false });
-      return done({ lock });
-    }
-    return done();
-  }
-
   private subscribe(m: Extract<ClientMessage, { type: "subscribe" }>, subs: Map<number, Sub>): ServerMessage {
     if (m.presence) {
-      const joined = m.router === "secret" ? undefined : this.joined(m);
+      const joined = m.router === "secret" ? undefined : this.members.joined(m);
       if (!joined) return { type: "error", id: m.id, problem: m.router === "secret" ? { status: 404, code: "not_found", detail: "no such row" } : { status: 403, code: "forbidden", detail: "wrong token" } };
       m = joined;
     }
@@ -365,7 +318,7 @@ export class Server {
     const row = this.table(router).get(key);
     const data = m.data as Fields;
     const refuse = (status: number, code: string, more = {}): ServerMessage => ({ type: "error", id, problem: { status, code, detail: code, ...more } });
-    if (router === "presence") return this.act(id, m.verb, m.data as never);
+    if (router === "presence") return this.members.act(id, m.verb, m.data as never);
     if (m.verb === "list") return { type: "result", id, cursor: this.cursor(), ...this.listing(m) };
     if (data instanceof Array) {
       const rows = (data as { key?: string; data?: Fields }[]).map(d =>
