@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/swampline/live/broker"
+	"github.com/swampline/live/internal/extend"
 	"github.com/swampline/live/internal/record"
 	"github.com/swampline/live/internal/session"
 	"github.com/swampline/live/internal/wire"
@@ -267,17 +268,20 @@ func (h *Hub) publish(ctx context.Context, e record.Entry) error {
 // append puts an entry on the log. One that is too large for the broker is split into halves, in order; what is too large by itself
 // is left out, and the error tells. It returns the position of the last entry, zero when some of it waits for the broker.
 func (h *Hub) append(ctx context.Context, whole record.Entry) (last broker.Position, err error) {
-	queue := []record.Entry{whole}
+	queue, unsent := []record.Entry{whole}, h.unsent
+	if extend.IsNowOrNever(ctx) {
+		unsent = nil
+	}
 	for len(queue) > 0 {
-		queue[0] = h.unsent.name(queue[0])
+		queue[0] = unsent.name(queue[0])
 		e := queue[0]
 		at, failed := broker.Position{}, session.ErrUnavailable
-		if !h.unsent.any() {
+		if !unsent.any() {
 			at, failed = h.engine.Append(ctx, e)
 		}
-		if h.unsent.takes(failed) {
+		if unsent.takes(failed) {
 			var tooLarge error
-			if tooLarge, failed = h.unsent.take(queue); failed == nil {
+			if tooLarge, failed = unsent.take(queue); failed == nil {
 				return broker.Position{}, cmp.Or(err, tooLarge)
 			}
 		}

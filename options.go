@@ -109,7 +109,7 @@ type Options struct {
 	// log, and goes on the log when the broker answers again; publishing returns nil, and a verb answers that it was done. Whatever is
 	// published meanwhile goes behind it. What still waits when the process ends is lost, after Shutdown has tried to send it: clients are not told of those changes
 	// before the rows change again or are read anew. A row that is larger than 16 MiB on the log is refused at once, with an error that wraps
-	// [broker.ErrTooLarge]; one that only the broker finds too large is lost when it is sent, and logged. Recheck and Disconnect do not wait. Each entry takes 35 bytes more on the log.
+	// [broker.ErrTooLarge]; one that only the broker finds too large is lost when it is sent, and logged. Recheck and Disconnect do not wait, nor does what package presence says of members and locks. Each entry takes 35 bytes more on the log.
 	MaxUnsentBytes int
 	// PublishTimeout is how long publishing may take, for each entry, when its context has no deadline. What was committed is published with
 	// the rest of its caller's deadline, but at least a second, even when the caller has gone. Default 5 s.

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/swampline/live/internal/extend"
 )
 
 // step is what goes on the log for one member: it came when was is nil, and goes when now is; without both there is nothing to say of it but a wish.
@@ -59,7 +61,7 @@ func (p *Presence) put(ctx context.Context, steps []step, w word) error {
 			w.Left[s.id] = *s.left
 		}
 	}
-	return p.hub.Batch(ctx, func(ctx context.Context) (err error) {
+	return p.hub.Batch(extend.NowOrNever(ctx), func(ctx context.Context) (err error) {
 		for _, s := range steps {
 			switch {
 			case s.was == nil && s.now == nil:

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/swampline/live/internal/extend"
 )
 
 // flushLocks puts on the log what there is to say of locks. What fails is to be said again.
@@ -16,7 +18,7 @@ func (p *Presence) flushLocks(ctx context.Context) error {
 	if len(words) == 0 {
 		return nil
 	}
-	err := p.hub.Batch(ctx, func(ctx context.Context) error {
+	err := p.hub.Batch(extend.NowOrNever(ctx), func(ctx context.Context) error {
 		for _, w := range words {
 			if err := p.hub.Publish(ctx, p.channel, word{Node: p.node, Locks: &w}); err != nil {
 				return err

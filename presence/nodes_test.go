@@ -157,17 +157,21 @@ func TestANodeThatIsAnsweredLate(t *testing.T) {
 
 // A node hears the question in time, and cannot answer for long: who was shown nobody by the one that asked, and comes to it, is told.
 func TestANodeThatAnswersLate(t *testing.T) {
-	for _, when := range []string{"it spoke for them", "it begins to"} {
+	for _, when := range []string{"it spoke for them", "it begins to", "what is published waits"} {
 		t.Run(when, func(t *testing.T) {
-			inWorld(t, 2, presence.Options{}, func(t *testing.T, w *world) {
+			inWorld(t, 1, presence.Options{}, func(t *testing.T, w *world) {
 				ann, eve := w.client("ann"), w.client("eve")
-				mine, before := w.nodes[0], w.nodes[1]
-				if when == "it spoke for them" {
-					before = mine
+				if when == "what is published waits" {
+					w.hub.MaxUnsentBytes = 1 << 20
+				}
+				mine := w.start()
+				before := mine
+				if when == "it begins to" {
+					before = w.nodes[0]
 				}
 				ann.stream(before, at(1, "1", as(1, "viewing")))
 				pass(soon)
-				w.nodes[1].kill()
+				w.nodes[0].kill()
 				mine.broker.silence(true)
 				if before != mine {
 					ann.leave()

@@ -44,6 +44,17 @@ func (p Place) On() string {
 	return p.Key
 }
 
+type nowOrNeverKey struct{}
+
+// NowOrNever returns a context in which nothing that is published waits for a broker that is away, whatever the hub's options say: who says what is
+// true for a moment says it anew when the broker is back.
+func NowOrNever(ctx context.Context) context.Context {
+	return context.WithValue(ctx, nowOrNeverKey{}, true)
+}
+
+// IsNowOrNever reports whether a context is one of NowOrNever.
+func IsNowOrNever(ctx context.Context) bool { return ctx.Value(nowOrNeverKey{}) != nil }
+
 // Extension is what knows who is where. Its methods may be called by any goroutine.
 type Extension interface {
 	// Router names the router whose rows are the members. Its field "place" says where each is.
