@@ -57,7 +57,11 @@ func (c *client) keep() {
 func (c *client) resync(l *link, s *subscription, m mirror.Message, line []byte) {
 	c.world.tally.Resync(m.Reason)
 	c.world.oracle.await(c.position(m.Cursor)) // it has a cause that the hub has seen
-	if s.asked != l || c.excused(l, s, m) {
+	if s.asked != l {
+		return
+	}
+	c.world.noted()
+	if c.excused(l, s, m) {
 		return
 	}
 	c.find(FalseResync, l, s, "of epoch %d, asked with %q, with no reason for %q (%s): %.200s", s.at.Epoch, l.standing[s].sent, m.Reason, c.world.oracle.causes(c.who), line)

@@ -284,6 +284,13 @@ func (w *world) trim(keep int) {
 	})
 }
 
+// noted returns when the oracle knows of what was done to the log before: hubs may see that history is gone, and say so, before whoever cut it
+// has said how far.
+func (w *world) noted() {
+	w.still.RLock()
+	defer w.still.RUnlock()
+}
+
 // newLog loses the log: a new epoch begins.
 func (w *world) newLog() {
 	w.exclusive(func() {

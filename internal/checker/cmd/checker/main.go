@@ -56,7 +56,7 @@ func main() {
 	}
 	took := time.Since(begin)
 	last := checker.Settled(before)
-	checker.Leaks(tally, before, first, last)
+	checker.Leaks(tally, before, last)
 	lines := [][2]string{
 		{"seed", fmt.Sprintf("%d, in %d rounds", *seed, n)}, {"time", took.Round(time.Second).String()},
 		{"goroutines before, after the first round, at the end", fmt.Sprintf("%d, %d, %d", before.Goroutines, first.Goroutines, last.Goroutines)},
