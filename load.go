@@ -299,8 +299,12 @@ func (e *endpoint) fetch(q *livequery.Query) {
 
 // wait tells a window's strangers what it is when the log has what they were given.
 func (e *endpoint) wait(q *livequery.Query) {
-	time.AfterFunc(e.stream.Publishing, func() {
-		e.hub.engine.Settle(func(at broker.Position) *livequery.Delivery { return e.stream.Greet(q, at) })
+	published, done := context.WithTimeout(e.hub.running, e.stream.Publishing) // a hub that has stopped leaves no timer that keeps it in memory
+	context.AfterFunc(published, func() {
+		defer done()
+		if e.hub.running.Err() == nil {
+			e.hub.engine.Settle(func(at broker.Position) *livequery.Delivery { return e.stream.Greet(q, at) })
+		}
 	})
 }
 
