@@ -22,17 +22,15 @@ type chaos struct {
 	subs  map[*member]map[string]int
 	users map[*member]map[string]extend.Kept // on presence-x
 	calm  bool                               // nobody dies, and the log stays
-	died  time.Time                          // when somebody did last of whose death not all can know
+	died  []time.Time                        // when those did of whose death not all can know, in their order
 	born  map[*member]time.Time
 	log   []string
 }
 
 // spare reports whether a node may go: somebody must be left who remembers what one that died may not have told.
 func (x *chaos) spare(n *member) bool {
-	if time.Since(x.died) > 2*time.Minute {
-		return len(x.alive) > 1
-	}
-	return slices.ContainsFunc(x.alive, func(m *member) bool { return m != n && x.born[m].Before(x.died) })
+	x.died = slices.DeleteFunc(x.died, func(at time.Time) bool { return time.Since(at) > 2*time.Minute })
+	return slices.ContainsFunc(x.alive, func(m *member) bool { return m != n && (len(x.died) == 0 || x.born[m].Before(x.died[0])) })
 }
 
 // Whatever happens to nodes and the log: when it is quiet again all know how many subscriptions there are, and who was told what happened by webhooks
@@ -126,9 +124,7 @@ func (x *chaos) step() {
 		x.say("node %d dies", i)
 		n.kill()
 		x.gone(n)
-		if time.Since(x.died) > 2*time.Minute {
-			x.died = time.Now()
-		}
+		x.died = append(x.died, time.Now())
 	case dice == 18 && !x.calm && x.r.IntN(3) == 0:
 		x.say("the log is lost")
 		x.cluster.log.Reset()
