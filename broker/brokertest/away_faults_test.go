@@ -106,7 +106,8 @@ func TestAway(t *testing.T) {
 				return while(ctx, data)
 			}
 		},
-		"followers wait": func(r *remote) { r.b.follow = r.b.Broker.Follow },
+		"followers wait":         func(r *remote) { r.b.follow = r.b.Broker.Follow },
+		"what failed comes last": lateAppend,
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := memoryHarness()
@@ -119,6 +120,29 @@ func TestAway(t *testing.T) {
 			if err := runCheck(t, h, check{name: "away", run: checkAway}); err != nil {
 				t.Error(err)
 			}
+		})
+	}
+}
+
+// lateAppend has an Append that failed add its entry behind the last that was acknowledged, and followers, who wait, are given
+// both at once.
+func lateAppend(r *remote) {
+	end, inner := []byte(theEnd), r.b.append
+	r.b.append = func(ctx context.Context, data []byte) (broker.Position, error) {
+		p, err := inner(ctx, data)
+		if bytes.Equal(data, end) {
+			r.b.Broker.Append(ctx, []byte("cancelled"))
+		}
+		return p, err
+	}
+	r.b.follow = func(ctx context.Context, after broker.Position, deliver deliverFunc) error {
+		var held []broker.Entry
+		return r.b.Broker.Follow(ctx, after, func(batch []broker.Entry) error {
+			if held = append(held, batch...); bytes.Equal(held[len(held)-1].Data, end) {
+				return nil
+			}
+			batch, held = held, nil
+			return deliver(batch)
 		})
 	}
 }
