@@ -93,7 +93,8 @@ type Session interface {
 
 	// Next returns the frames that are ready, at least one, and waits while there are none. Frames that were returned are the
 	// transport's to deliver: when they are lost on the way, the client resumes from its cursors. The error is ctx's, or
-	// ErrClosed after the last frame of a closed session, or a *ClosedError where the hub ended it for a reason.
+	// ErrClosed after the last frame of a closed session, or a *ClosedError where the hub ended it for a reason. Called after Park
+	// has reported false, it may return no frames and no error: what it was needed for is done and said nothing, so call Park again.
 	Next(ctx context.Context) ([]*Frame, error)
 
 	// Park leaves the session to the hub, so that no goroutine has to wait in Next: from when it reports true, nobody calls Next, and what

@@ -17,7 +17,7 @@ import (
 const long = 16 << 10
 
 // Park leaves the session to its shard, unless there is something that only Next does. What a subscription has to read on in memory is read
-// here: where that says nothing to the client, Next would wait for what does.
+// here: where that says nothing to the client, no goroutine was needed.
 func (s *Session) Park(p transport.Parked) bool {
 	for {
 		sub, round, parked := s.park(p)
@@ -36,11 +36,12 @@ func (s *Session) park(p transport.Parked) (sub *subscription, round uint32, par
 	defer s.mu.Unlock()
 	s.streams = true
 	s.sent()
+	s.parks = true
 	if s.closed || len(s.queue) > 0 {
 		return nil, 0, false
 	}
 	if sub = s.readable(); sub == nil {
-		s.parked, s.wake = p, nil
+		s.parked, s.wake, s.parks = p, nil, false
 		return nil, 0, true
 	}
 	at := sub.reached()

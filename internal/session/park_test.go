@@ -449,6 +449,31 @@ func TestAParkedSessionIsResynced(t *testing.T) {
 	})
 }
 
+// Old history needs a goroutine while it is read, and none when it is: not even where the last of it says nothing to the client.
+func TestWhoReadOldHistoryIsParked(t *testing.T) {
+	inBubble(t, options{window: 30, queue: 1000}, func(t *testing.T, h *hub) {
+		c := h.parked()
+		c.subscribe(1, `{"box":1}`)
+		c.rest()
+		c.outlet.leave()
+		for i := range int64(20) { // more than is queued at once
+			h.mustPut(i, 1)
+		}
+		for i := range int64(100) {
+			h.mustPut(100+i, 5)
+		}
+		synctest.Wait()
+		c.session = h.session(0)
+		c.park()
+		one := c.subscribe(1, `{"box":1}`)
+		c.rest()
+		h.mustPut(2, 1)
+		c.rest()
+		resyncs(t, one)
+		h.agrees(t, one, `{"box":1}`)
+	})
+}
+
 // What the hub's end leaves parked finds out.
 func TestTheHubEndsWithParkedSessions(t *testing.T) {
 	inBubble(t, options{}, func(t *testing.T, h *hub) {

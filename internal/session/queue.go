@@ -211,7 +211,7 @@ func (s *Session) took(frames []*transport.Frame) {
 	s.env.Watch.Since(observe.DeliveryDelay, s.Transport, s.oldest)
 }
 
-// Next returns the frames that are ready, at least one.
+// Next returns the frames that are ready: at least one, unless it was called because the session could not be parked and can be now.
 func (s *Session) Next(ctx context.Context) ([]*transport.Frame, error) {
 	s.drained(true)
 	for {
@@ -220,6 +220,8 @@ func (s *Session) Next(ctx context.Context) ([]*transport.Frame, error) {
 		}
 		s.mu.Lock()
 		frames, closed, ended := s.take(), s.closed, s.closedError()
+		parks := s.parks
+		s.parks = false
 		s.mu.Unlock()
 		if frames != nil {
 			s.took(frames)
@@ -227,6 +229,9 @@ func (s *Session) Next(ctx context.Context) ([]*transport.Frame, error) {
 		}
 		if closed {
 			return nil, ended
+		}
+		if parks { // what it was called for is done, and said nothing to the client
+			return nil, nil
 		}
 		select {
 		case <-s.wake:

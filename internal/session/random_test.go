@@ -369,7 +369,7 @@ func (w *walker) check() {
 			}
 		}
 	}
-	if w.client.outlet != nil && w.disorder.window >= 1000 { // who reads old history, in which nothing concerns him, waits in Next
+	if w.client.outlet != nil {
 		w.client.outlet.idle(w.chaos.t)
 	}
 	w.client.close()

@@ -33,8 +33,8 @@ type Session struct {
 	// touched that it will come to the session at the end of its turn. Abandoned says that nobody takes anything any more. Streams says that a
 	// transport takes frames again and again, by Next, beside what is received; left, that the client was asked to leave; signedOut, that its caller
 	// may not be here any more. A session of more than 512 bytes would take 576.
-	parked                                                         transport.Parked
-	offering, touched, abandoned, streams, closed, left, signedOut bool
+	parked                                                                transport.Parked
+	offering, touched, abandoned, streams, parks, closed, left, signedOut bool
 
 	queue []item
 	env   *Env
