@@ -15,6 +15,7 @@ import (
 	"time"
 
 	_ "github.com/swampline/live" // of which the processes are made, and of the outbox: see spawn.Build
+	"github.com/swampline/live/broker"
 	"github.com/swampline/live/examples/internal/spawn"
 	_ "github.com/swampline/live/outbox"
 )
@@ -191,6 +192,7 @@ func (w *world) judge() {
 	todos := stored(w.ctx, w.t, w.file, todosByID)
 	lists := stored(w.ctx, w.t, w.file, listsByID)
 	judgeLog(w.t, log, w.ledger, todos, lists)
+	w.awaitLists(log)
 	ticked := stored(w.ctx, w.t, w.file, doneByID)
 	first := stored(w.ctx, w.t, w.file, openFirst)
 	for _, name := range slices.Sorted(maps.Keys(transports)) {
@@ -215,6 +217,37 @@ func (w *world) judge() {
 			w.t.Errorf("a write was refused as %s", why)
 		}
 	}
+}
+
+// awaitLists waits until every client is told of the last change of a list. That it shows the lists does not tell: it may be
+// behind by lists that came and went, as one subscription reads the log again after another.
+func (w *world) awaitLists(log []event) {
+	w.t.Helper()
+	var last broker.Position
+	for _, e := range log {
+		if e.router == "lists" {
+			last = position(w.t, e.cursor)
+		}
+	}
+	w.agent.await(w.ctx, "every client is told of the last change of a list", func() bool {
+		for name := range transports {
+			f := w.agent.feeds[name+"/"+strconv.Itoa(allLists)]
+			if last.After(position(w.t, f.told[len(f.told)-1].Cursor)) && !f.again { // judge does not let a resync pass
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// position reads a cursor; the zero position, and an error of the test, when it is none.
+func position(t *testing.T, cursor string) broker.Position {
+	t.Helper()
+	p, err := broker.ParsePosition(cursor)
+	if err != nil {
+		t.Errorf("the cursor %q: %v", cursor, err)
+	}
+	return p
 }
 
 // shows waits until a subscription shows these rows.
